@@ -1,4 +1,4 @@
-/** Unattended upgrades. */
+/** Defines the attributes of unattended upgrades. */
 import { field, group, list, orNull } from './fields.ts'
 import { line } from './texts.ts'
 import { flag } from './values.ts'

@@ -1,4 +1,4 @@
-/** Names on the TLS certificate. */
+/** Defines the attribute with the names on the TLS certificate. */
 import { field } from './fields.ts'
 import { hostNames } from './values.ts'
 

@@ -1,4 +1,4 @@
-/** Whom the certificate authority writes to. */
+/** Defines the attribute with the address to which the certificate authority writes. */
 import { field, orNull } from './fields.ts'
 import { line } from './texts.ts'
 

@@ -1,4 +1,4 @@
-/** The console of the role console. */
+/** Defines the attributes of the console that the role console installs. */
 import { field, group, list, orAbsent, orNull } from './fields.ts'
 import { accountName, domainName, path, pattern, portPattern } from './texts.ts'
 import { integer } from './values.ts'

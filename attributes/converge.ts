@@ -1,4 +1,4 @@
-/** Attributes for features that the cookbook lacks, or has in another form. */
+/** Defines the attributes for features that the cookbook lacks, or has in another form. */
 import * as z from 'zod'
 import { field, group, list, map, orNull } from './fields.ts'
 import { readinessRequest, urlPath } from './http.ts'

@@ -1,4 +1,4 @@
-/** The applications of a stack: where each comes from, where it goes, and how it is built. */
+/** Defines the attributes of the applications of a stack: their source, their directory and their build. */
 import * as z from 'zod'
 import { expectedRepository } from '../core/model/git_source.ts'
 import { buildoutFields } from './deploy_buildout.ts'

@@ -1,4 +1,4 @@
-/** Django apps of the cookbook, which has a recipe for them; converge deploys them with port-app. */
+/** Defines the attributes of Django apps, for which the cookbook has a recipe; converge deploys them with port-app. */
 import * as z from 'zod'
 import { group, optional, unimplemented } from './fields.ts'
 import type { Notes } from './schema_notes.ts'

@@ -1,4 +1,4 @@
-/** The Python environment of an application. */
+/** Defines the attributes of the Python environment of an application. */
 import { field, group, list } from './fields.ts'
 import { line, links, relativePath, releasePath } from './texts.ts'
 import { packages } from './values.ts'

@@ -1,4 +1,4 @@
-/** Scheduled snapshots of EBS volumes. */
+/** Defines the attributes of scheduled snapshots of EBS volumes. */
 import { field, group, orNull } from './fields.ts'
 import { line } from './texts.ts'
 import { integer } from './values.ts'

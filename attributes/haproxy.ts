@@ -1,4 +1,4 @@
-/** The balancer between the cache and the clients. */
+/** Defines the attributes of the balancer between the cache and the clients. */
 
 import { field, group, optional, orNull } from './fields.ts'
 import { configuredPath, countText, haproxyTime, haproxyWords, line, printableWord } from './texts.ts'

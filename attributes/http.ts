@@ -1,4 +1,4 @@
-/** Fields of attributes that describe HTTP requests and their answers. */
+/** Defines the fields of attributes that describe HTTP requests and their answers. */
 import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
 import { hostHeader, line } from './texts.ts'

@@ -1,4 +1,4 @@
-/** The schemas of all attributes, by top-level key; each is made when it is first asked for. */
+/** Lists the schemas of all attributes by top-level key, and makes each when it is first requested. */
 import type { ZodType, z } from 'zod'
 import type { AttributesOf } from '../core/node/node.ts'
 import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'

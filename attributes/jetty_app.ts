@@ -1,4 +1,4 @@
-/** A Java web application in Jetty, deployed by the role jetty-app. */
+/** Defines the attributes of a Java web application in Jetty, which the role jetty-app deploys. */
 import { field, group, list, orNull } from './fields.ts'
 import { baseFiles, iniLine } from './jetty_base.ts'
 import { configuredPath, line, path, relativePath, sha256 } from './texts.ts'

@@ -1,4 +1,4 @@
-/** Schemas for the files and lines in the base directory of Jetty, without what the role writes itself. */
+/** Defines the schemas for files and lines in the base directory of Jetty, without what the role writes itself. */
 import { posix } from 'node:path'
 import * as z from 'zod'
 import { optional, shape } from './fields.ts'

@@ -1,4 +1,4 @@
-/** The memcached server of the role memcached. */
+/** Defines the attributes of the memcached server of the role memcached. */
 import { field, group, orAbsent, orNull } from './fields.ts'
 import { accountName, listenAddresses } from './texts.ts'
 import { integer, port } from './values.ts'

@@ -1,4 +1,4 @@
-/** The New Relic agents and what they report. */
+/** Defines the attributes of the New Relic agents and of what they report. */
 
 import { field, group, optional, unimplemented } from './fields.ts'
 import { line, path } from './texts.ts'

@@ -1,4 +1,4 @@
-/** The kernel NFS server of the role nfs-server. */
+/** Defines the attributes of the kernel NFS server of the role nfs-server. */
 import { field, group, orAbsent, orNull } from './fields.ts'
 import { flag, integer, port } from './values.ts'
 

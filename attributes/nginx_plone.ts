@@ -1,4 +1,4 @@
-/** The web server in front. */
+/** Defines the attributes of the web server in front of a site. */
 import { field, group, orNull } from './fields.ts'
 import { nginxSize, text } from './texts.ts'
 import { flag, integer, port } from './values.ts'

@@ -1,4 +1,4 @@
-/** Schema of the stack as OpsWorks described it to each host: this host, the layers and their hosts. */
+/** Defines the schema of the stack as OpsWorks described it to each host: this host, the layers and their hosts. */
 import * as z from 'zod'
 import { field, group, keyed, list, map, mapKey, orNull, shape } from './fields.ts'
 import { hostAddress, line } from './texts.ts'

@@ -1,5 +1,4 @@
-/** How the platform set a host up, and the defaults that depend on it: its data lies below its mount point. */
-
+/** Defines the attributes of the setup by the platform, and the defaults that follow from its mount point. */
 import * as z from 'zod'
 import { isObject, type JsonObject } from '../core/node/merge.ts'
 import { field, group, mapKey, orNull } from './fields.ts'

@@ -1,4 +1,4 @@
-/** Settings of cookbooks that converge does not implement: each one that is set is reported with what to do instead. */
+/** Lists settings of cookbooks that converge does not implement, with what to do instead of each. */
 import { deploy_django } from './deploy_django.ts'
 import { group, orAbsent, unimplemented } from './fields.ts'
 

@@ -1,4 +1,4 @@
-/** A PHP application in php-fpm behind nginx, deployed by the role php-app. */
+/** Defines the attributes of a PHP application in php-fpm behind nginx, which the role php-app deploys. */
 
 import * as z from 'zod'
 import { expectedPhpSetting } from '../core/text/php_fpm.ts'

@@ -1,4 +1,4 @@
-/** Where blobs are kept when several hosts share them. */
+/** Defines the attributes of the storage of blobs that several hosts share. */
 import * as z from 'zod'
 import { field, group, orNull } from './fields.ts'
 import { noted } from './schema_notes.ts'

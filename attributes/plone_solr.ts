@@ -1,4 +1,4 @@
-/** The Solr search server. */
+/** Defines the attributes of the Solr search server. */
 
 import { field, group, orNull } from './fields.ts'
 import { urlPath } from './http.ts'

@@ -1,4 +1,4 @@
-/** The ZEO server: what it stores, packs and backs up. */
+/** Defines the attributes of the ZEO server: what it stores, packs and backs up. */
 import * as z from 'zod'
 import { copyTarget, maxAgeHours } from './backups.ts'
 import { field, group, orNull } from './fields.ts'

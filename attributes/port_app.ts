@@ -1,4 +1,4 @@
-/** A server that takes a port, deployed by the role port-app. */
+/** Defines the attributes of a server that takes a port, which the role port-app deploys. */
 import { field, group } from './fields.ts'
 import { line } from './texts.ts'
 import { health, turns, webSite } from './web_app.ts'

@@ -1,4 +1,4 @@
-/** The Redis server of the role broker. */
+/** Defines the attributes of the Redis server of the role broker. */
 import { field, group, orNull, unimplemented } from './fields.ts'
 import { configuredPath, line, listenAddresses, ownDirectory, pattern } from './texts.ts'
 import { choice, integer, port } from './values.ts'

@@ -1,4 +1,4 @@
-/** S3 buckets that the role s3fs mounts as directories. */
+/** Defines the attributes of S3 buckets that the role s3fs mounts as directories. */
 import { field, group, list, optional, required, shape, unimplemented } from './fields.ts'
 import { line, path, pattern } from './texts.ts'
 import { flag } from './values.ts'

@@ -1,4 +1,4 @@
-/** Settings of the operating system that the cookbook changed on each host of a site. */
+/** Defines settings of the operating system that the cookbook changed on each host of a site. */
 import * as z from 'zod'
 import { field, group, orAbsent, orNull } from './fields.ts'
 

@@ -1,4 +1,4 @@
-/** Schemas for attributes that are texts: lines, paths, names, and words of configuration files. */
+/** Defines schemas for attributes that are texts: lines, paths, names, and words of configuration files. */
 import * as z from 'zod'
 import { expectedDomain } from '../core/model/domain_name.ts'
 import { expectedRevision } from '../core/model/git_source.ts'

@@ -1,4 +1,6 @@
-/** Schemas for the other values of attributes: switches, numbers, times, choices, lists of words, variables, packages. */
+/**
+ * Defines schemas for the other values of attributes: switches, numbers, times, choices, lists of words, variables, packages.
+ */
 import * as z from 'zod'
 import { noted, shared } from './schema_notes.ts'
 import { domainName, line, pattern } from './texts.ts'

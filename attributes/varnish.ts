@@ -1,4 +1,4 @@
-/** The Varnish package. */
+/** Defines the attributes of the Varnish package. */
 import { field, group } from './fields.ts'
 import { flag } from './values.ts'
 

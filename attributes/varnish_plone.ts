@@ -1,4 +1,4 @@
-/** The cache of the front end: how long it keeps pages, and whether a deploy bans them. */
+/** Defines the attributes of the cache of the front end: how long it keeps pages, and whether a deploy bans them. */
 import { field, group } from './fields.ts'
 import { flag, number } from './values.ts'
 

@@ -1,4 +1,4 @@
-/** The pages that an operator bans by hand. */
+/** Defines the attribute with the pages that an operator bans manually. */
 import { field } from './fields.ts'
 import { textList } from './values.ts'
 

@@ -1,4 +1,4 @@
-/** Attributes that all apps behind a web server have. */
+/** Defines the attributes that all apps behind a web server have. */
 import { field, group, list, orNull } from './fields.ts'
 import { readinessRequest } from './http.ts'
 import { domainName, text } from './texts.ts'

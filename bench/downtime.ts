@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { DeploySite } from '../test/support/deploy_site.ts'
-import { played, scenes, wholeSite } from '../test/support/downtime.ts'
+import { measureScene, scenes, wholeSite } from '../test/support/downtime.ts'
 import { missingOf } from '../test/support/machine.ts'
 import type { Figures } from '../test/support/wrk.ts'
 import { withCleanUp } from './clearing.ts'
@@ -44,7 +44,7 @@ const site = () =>
     const made = await DeploySite.make(owner)
     tell('building the site')
     const port = await wholeSite(owner, made)
-    return tabled(scenes, (scene) => played(scene, made, port))
+    return tabled(scenes, (scene) => measureScene(scene, made, port))
   })
 
 const machine = describeMachine(tmpdir())

@@ -25,8 +25,8 @@ async function problemOf(site: FleetSite): Promise<string | null> {
 async function setUp(): Promise<number> {
   return withCleanUp(async (owner) => {
     const site = await FleetSite.make(owner)
-    await site.add('zeo', ...clients)
-    await site.haveEggs(async () => {
+    await site.addHosts('zeo', ...clients)
+    await site.shareEggs(async () => {
       throw new Error('the eggs are missing: build them with `npx tap test/machine/fleet_site.test.ts`')
     }, 'plone1')
     const began = performance.now()

@@ -17,67 +17,76 @@ const zeoPort = 8001
 const solrPort = 8983
 
 /** The services of the built-in roles. */
-const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 'role'>[]>> = {
+const servicesByRole: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 'role'>[]>> = {
   base: () => [],
-  broker: (node) => [plain('redis-server', [node.redis.config.listen_port], [])],
+  broker: (node) => [internalService('redis-server', [node.redis.config.listen_port], [])],
   'relstorage-server': (node) => {
     const { kind, port } = databaseAccount(node, appName(node, 'zeo-client'))
-    return [plain(kind?.driver === 'psycopg2' ? 'postgresql' : 'mariadb', [port ?? kind?.port ?? 0], [])]
+    return [internalService(kind?.driver === 'psycopg2' ? 'postgresql' : 'mariadb', [port ?? kind?.port ?? 0], [])]
   },
-  memcached: (node) => [plain('memcached', [node.memcached.port], [])],
-  'nfs-server': ({ nfs: { port } }) => [plain('nfs-server', [2049, 111, port.statd, port.mountd, port.lockd], [])],
+  memcached: (node) => [internalService('memcached', [node.memcached.port], [])],
+  'nfs-server': ({ nfs: { port } }) => [
+    internalService('nfs-server', [2049, 111, port.statd, port.mountd, port.lockd], []),
+  ],
   // glusterd chooses the ports of its bricks.
-  'gluster-server': () => [plain('glusterd', [24_007], [])],
+  'gluster-server': () => [internalService('glusterd', [24_007], [])],
   s3fs: () => [],
   papertrail: () => [],
-  monitoring: (node) => exportersOf(node).map(({ name, at }) => plain(name, [at.port], [])),
-  'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
-  solr: (node) => buildout(node, 'solr', [solrPort], []),
-  'zeo-client': clients,
+  monitoring: (node) => exportersOf(node).map(({ name, at }) => internalService(name, [at.port], [])),
+  'zeo-server': (node) => buildoutServices(node, 'zeo-server', [zeoPort], []),
+  solr: (node) => buildoutServices(node, 'solr', [solrPort], []),
+  'zeo-client': clientServices,
   // These roles only change attributes of the clients on their host.
-  celerybeat: clients,
-  'relstorage-pack': clients,
-  frontend: (node) => frontend(node),
-  'port-app': (node) => webServices(node, node.port_app.app_name, node.port_app),
-  'jetty-app': (node) => webServices(node, node.jetty_app.app_name, node.jetty_app),
+  celerybeat: clientServices,
+  'relstorage-pack': clientServices,
+  frontend: (node) => frontendServices(node),
+  'port-app': (node) => serverServices(node, node.port_app.app_name, node.port_app),
+  'jetty-app': (node) => serverServices(node, node.jetty_app.app_name, node.jetty_app),
   'php-app': (node) => [
-    ...web(node, node.php_app.app_name, node.php_app, []),
+    ...nginxServices(node, node.php_app.app_name, node.php_app, []),
     { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
   ],
 }
 
 /** Returns the services of a role on a host; null for a user's role. */
 export function servicesOf(node: SiteNode, role: string): readonly Service[] | null {
-  if (!Object.hasOwn(known, role)) return null
-  return known[role]?.(node).map((service) => ({ ...service, role })) ?? null
+  if (!Object.hasOwn(servicesByRole, role)) return null
+  return servicesByRole[role]?.(node).map((service) => ({ ...service, role })) ?? null
 }
 
-type Plain = Omit<Service, 'role'>
+type RoleService = Omit<Service, 'role'>
 
-function plain(name: string, ports: readonly number[], asks: readonly string[]): Plain {
+function internalService(name: string, ports: readonly number[], asks: readonly string[]): RoleService {
   return { name, ports, asks, visited: false }
 }
 
 /** Returns the main program of a buildout role, and further programs of the app. */
-function buildout(node: SiteNode, role: BuildoutRole, ports: readonly number[], asks: readonly string[]): Plain[] {
-  return programs(node, role).map(({ name }, index) => plain(name, index === 0 ? ports : [], index === 0 ? asks : []))
+function buildoutServices(
+  node: SiteNode,
+  role: BuildoutRole,
+  ports: readonly number[],
+  asks: readonly string[],
+): RoleService[] {
+  return programs(node, role).map(({ name }, index) =>
+    internalService(name, index === 0 ? ports : [], index === 0 ? asks : []),
+  )
 }
 
-function clients(node: SiteNode): Plain[] {
+function clientServices(node: SiteNode): RoleService[] {
   const app = appName(node, 'zeo-client')
   const all = programs(node, 'zeo-client')
   const ports = all.flatMap(({ port }) => port ?? [])
   const workers = all.filter(({ port }) => port === undefined)
   const broker = workers.some(({ name }) => name.endsWith('celery')) ? brokerOf(node) : []
   return [
-    plain(app, ports, [...storageOf(node, app), ...solrOf(node)]),
-    ...workers.map(({ name }) => plain(name, [], name.includes('celery') ? broker : [])),
+    internalService(app, ports, [...storageOf(node, app), ...solrOf(node)]),
+    ...workers.map(({ name }) => internalService(name, [], name.includes('celery') ? broker : [])),
   ]
 }
 
 export function storageOf(node: SiteNode, app: string): string[] {
   const { enable_relstorage, relstorage, zeo, zeo_layer } = node.plone_instances
-  if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(first(node, zeo_layer), zeoPort)
+  if (!enable_relstorage) return isSet(zeo.address) ? [zeo.address] : withPort(firstAddress(node, zeo_layer), zeoPort)
   const { host, port, name, type } = relstorage.db
   const databases = name !== null && isSet(host) ? [withDatabasePort(host, port, type)] : databaseOf(node, app)
   return [...databases, ...(relstorage.enable_cache ? cacheOf(node) : [])]
@@ -103,15 +112,15 @@ function databaseOf(node: SiteNode, app: string): string[] {
 function solrOf(node: SiteNode): string[] {
   const { solr_enabled, solr_host, solr_layer } = node.plone_instances
   if (!solr_enabled) return []
-  return withPort(isSet(solr_host) ? solr_host : first(node, solr_layer), solrPort)
+  return withPort(isSet(solr_host) ? solr_host : firstAddress(node, solr_layer), solrPort)
 }
 
 function brokerOf(node: SiteNode): string[] {
   const { broker, broker_layer } = node.plone_instances
-  return withPort(isSet(broker.host) ? broker.host : first(node, broker_layer), broker.port)
+  return withPort(isSet(broker.host) ? broker.host : firstAddress(node, broker_layer), broker.port)
 }
 
-function first(node: SiteNode, layer: string): string | undefined {
+function firstAddress(node: SiteNode, layer: string): string | undefined {
   return onlineAddresses(node, layer)[0]
 }
 
@@ -119,13 +128,13 @@ function withPort(address: string | undefined, port: number): string[] {
   return address === undefined ? [] : [`${address}:${port}`]
 }
 
-function frontend(node: SiteNode): Plain[] {
+function frontendServices(node: SiteNode): RoleService[] {
   const [cache, balancer] = [cacheAt(node), balancerAt(node)]
   const app = appName(node, 'zeo-client')
   return [
-    ...web(node, app, node.converge.frontend, [requestAddress(cache)]),
-    plain('varnish', [cache.port], [requestAddress(balancer)]),
-    plain(
+    ...nginxServices(node, app, node.converge.frontend, [requestAddress(cache)]),
+    internalService('varnish', [cache.port], [requestAddress(balancer)]),
+    internalService(
       'haproxy',
       [balancer.port],
       balancedServers(node).map(({ address }) => address),
@@ -139,13 +148,25 @@ interface Site {
 }
 
 /** Returns nginx, which all roles of a host share. */
-function web(node: SiteNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
+function nginxServices(
+  node: SiteNode,
+  app: string,
+  { http_port, https_port }: Site,
+  asks: readonly string[],
+): RoleService[] {
   const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
   return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
 }
 
 /** Returns nginx and a server behind it that uses two ports in turn. */
-function webServices(node: SiteNode, app: string, settings: Site & { readonly ports: readonly number[] }): Plain[] {
+function serverServices(
+  node: SiteNode,
+  app: string,
+  settings: Site & { readonly ports: readonly number[] },
+): RoleService[] {
   const { ports } = settings
-  return [...web(node, app, settings, [`localhost:${ports[0]}`]), plain(app, ports, databaseOf(node, app))]
+  return [
+    ...nginxServices(node, app, settings, [`localhost:${ports[0]}`]),
+    internalService(app, ports, databaseOf(node, app)),
+  ]
 }

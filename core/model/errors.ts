@@ -198,9 +198,10 @@ export function asConvergeError(thrown: unknown): ConvergeError {
       cause: thrown,
     })
   const hint = ['EACCES', 'EPERM'].includes(system.code) ? permissionMessage() : systemHints[system.code]
-  const path = system.path === undefined ? '' : ` ${system.path}`
+  const object = system.path ?? system.hostname
+  const suffix = object === undefined ? '' : ` ${object}`
   const call = callNames[system.syscall] ?? system.syscall.replace(/^uv_/, '')
-  return new ConvergeError(`${call}${path}: ${systemReason(system)}`, {
+  return new ConvergeError(`${call}${suffix}: ${systemReason(system)}`, {
     code: system.code,
     hint,
     cause: thrown,
@@ -224,6 +225,8 @@ interface SystemFailure {
   readonly code?: string | undefined
   readonly syscall?: string | undefined
   readonly path?: string | undefined
+  /** The name that could not be resolved. */
+  readonly hostname?: string | undefined
   /** The system's text for the code. */
   readonly reason?: string | undefined
 }
@@ -246,9 +249,12 @@ function namedFailure({ code, errno, syscall }: NodeJS.ErrnoException): SystemFa
 /** Descriptions of system calls with unclear names. */
 const callNames: Readonly<Record<string, string>> = {
   uv_interface_addresses: 'list the network addresses of this host',
+  getaddrinfo: 'resolve the host name',
 }
 
 const systemMessages: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'unknown host name',
+  EAI_AGAIN: 'the name servers do not answer',
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
   ENOSPC: 'no space left on the device',

@@ -102,14 +102,14 @@ export function checkout(r: Recipe<SiteNode>, node: SiteNode, app: App, options:
   // Without files add no input: otherwise releases of earlier versions would differ from the requested one.
   const hasFiles = Object.keys(files).length > 0
   refuseRoot(node, app)
-  const { attributes: own } = app
+  const { attributes } = app
   const environment = environmentOf(app)
   linkSources(r, app, ownNames(app))
   const release = git_release(r, {
     ...releaseProps(node, app),
     ...source,
-    links: tidyLinks(own.symlink_before_migrate ?? {}),
-    purge: own.purge_before_symlink ?? [],
+    links: tidyLinks(attributes.symlink_before_migrate ?? {}),
+    purge: attributes.purge_before_symlink ?? [],
     inputs: {
       ...inputs,
       build: build ?? '',
@@ -117,7 +117,7 @@ export function checkout(r: Recipe<SiteNode>, node: SiteNode, app: App, options:
       ...(hasFiles ? { files: digestOf(files) } : {}),
     },
     record,
-    always: own.always_build_on_deploy ?? false,
+    always: attributes.always_build_on_deploy ?? false,
   })
   if (hasFiles) release_files(r, { release: release.path, files, current: app.current, ...app.owner, sensitive: true })
   if (build !== null)

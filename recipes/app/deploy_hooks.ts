@@ -79,7 +79,10 @@ export function declareMigration(
   const command = String(migrate_command)
   const { zope = false } = target
   migration(r, {
-    ...{ command, zope, commit: release.commit, current: app.current },
+    command,
+    zope,
+    commit: release.commit,
+    current: app.current,
     ...commandOf(node, target, release),
     ...guard,
   })

@@ -81,7 +81,9 @@ export function requireProgram(
   if (found === null || mayInstall !== (stage === 'after build')) return
   const { program, directories, attribute } = found
   host_program(r, {
-    ...{ program, attribute, ...packagesOf(app) },
+    program,
+    attribute,
+    ...packagesOf(app),
     ...omitUndefined({ directories: directories && [...directories], user }),
   })
 }

@@ -47,9 +47,9 @@ export function requireSupervisor(r: Recipe<SiteNode>, node: SiteNode, app: App)
 
 function keepRunning(r: Recipe<SiteNode>, { facts }: SiteNode, app: App, guard: CommonOptions): void {
   const { config, socket, program, pidFile } = app.supervisor
-  const system = app.system && facts.init === 'systemd'
-  r.unlessDeclared(system ? 'service' : 'supervisord', system ? 'supervisor' : socket, () => {
-    if (system) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
+  const isSystemService = app.system && facts.init === 'systemd'
+  r.unlessDeclared(isSystemService ? 'service' : 'supervisord', isSystemService ? 'supervisor' : socket, () => {
+    if (isSystemService) service(r, { name: 'supervisor', enabled: true, provider: { kind: 'systemd' }, ...guard })
     else supervisord(r, { config, socket, program, pidFile, ...guard })
   })
 }

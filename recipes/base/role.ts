@@ -41,7 +41,7 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   const fixed = packages.flatMap(({ name, version }) => (version === null ? [] : [[name, version] as const]))
   if (newest.length > 0) package_(r, { names: newest })
   if (fixed.length > 0) package_(r, { names: Object.fromEntries(fixed) })
-  if (automatic_updates !== null) updates(r, node, automatic_updates)
+  if (automatic_updates !== null) automaticUpdates(r, node, automatic_updates)
 }
 
 interface SystemSetting {
@@ -92,7 +92,7 @@ function configure(r: Recipe<SiteNode>, node: SiteNode): void {
 }
 
 /** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */
-function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
+function automaticUpdates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
   const { mail, package_blacklist } = node.apt.unattended_upgrades
   const values = new AttributeWriter()
   const written = (key: string, text: string) => values.writtenLine(`apt.unattended_upgrades.${key}`, text, aptText)
@@ -103,15 +103,15 @@ function updates(r: Recipe<SiteNode>, node: SiteNode, enabled: boolean): void {
   if (enabled)
     file(r, {
       path: updatesConfig,
-      content: `${note}${lines([...mailLines, 'Unattended-Upgrade::Package-Blacklist {', ...blacklistLines, '};'])}`,
+      content: `${fileHeader}${lines([...mailLines, 'Unattended-Upgrade::Package-Blacklist {', ...blacklistLines, '};'])}`,
       mode: '0644',
     })
   const daily = enabled ? '1' : '0'
   const settings = ['Update-Package-Lists', 'Unattended-Upgrade'].map((name) => `APT::Periodic::${name} "${daily}";`)
-  file(r, { path: periodic, content: `${note}${lines(settings)}`, mode: '0644' })
+  file(r, { path: periodic, content: `${fileHeader}${lines(settings)}`, mode: '0644' })
 }
 
-const note = '// Written by converge, changes are overwritten.\n'
+const fileHeader = '// Written by converge, changes are overwritten.\n'
 
 function lines(items: readonly string[]): string {
   return `${items.join('\n')}\n`
@@ -124,13 +124,13 @@ function checks(node: SiteNode, host: HostReader): HostCheck[] {
 }
 
 /** The recipe of events without work: a host whose layers have no other role still takes part in all rollouts. */
-const nothing = () => undefined
-const unlike: readonly string[] = ['setup', 'build', 'configure']
+const noWork = () => undefined
+const eventsWithWork: readonly string[] = ['setup', 'build', 'configure']
 
 export default role<SiteNode>('base', {
   doc: 'Packages, automatic updates, accounts of people and system settings of a host',
   events: Object.fromEntries(
-    lifecycleEvents.filter((event) => !unlike.includes(event)).map((event) => [event, nothing]),
+    lifecycleEvents.filter((event) => !eventsWithWork.includes(event)).map((event) => [event, noWork]),
   ),
   setup,
   configure,

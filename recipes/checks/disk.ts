@@ -8,7 +8,7 @@ import { type SiteNode, underPrefix } from '../node.ts'
 import { missing, nearestExisting, ok, warning } from './findings.ts'
 
 /** Limits in MiB: below `fails` a build cannot succeed, below `warns` the next deploys may fail. */
-const least = { fails: 100, warns: 1024 }
+const leastFreeMiB = { fails: 100, warns: 1024 }
 const leastInodes = 10_000
 
 interface FileSystem {
@@ -42,7 +42,7 @@ export function diskCheck(host: HostReader, paths: readonly string[]): HostCheck
       })
       const found = fileSystems(stdout)
       if (found.length === 0) throw new Error(`df printed ${JSON.stringify(stdout)}`)
-      const findings = found.map((one) => readOnly(host, one) ?? inodes(one) ?? space(one))
+      const findings = found.map((one) => readOnlyFinding(host, one) ?? inodeFinding(one) ?? spaceFinding(one))
       const bad = findings.find(({ status }) => status === 'missing') ?? findings.find(({ status }) => status !== 'ok')
       return bad ?? ok(findings.map(({ detail }) => detail).join(', '))
     },
@@ -61,7 +61,7 @@ function fileSystems(output: string): FileSystem[] {
   return [...new Map(found.map((one) => [one.target, one])).values()]
 }
 
-function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
+function readOnlyFinding(host: HostReader, { target }: FileSystem): Finding | null {
   // The last mount at a path covers earlier ones.
   const mount = readMounts(host).findLast(({ at }) => at === target)
   if (!mount?.options.includes('ro')) return null
@@ -71,15 +71,15 @@ function readOnly(host: HostReader, { target }: FileSystem): Finding | null {
   )
 }
 
-function inodes({ target, freeInodes, inodes }: FileSystem): Finding | null {
+function inodeFinding({ target, freeInodes, inodes }: FileSystem): Finding | null {
   if (inodes === 0 || freeInodes >= leastInodes) return null
   const remedy = `remove files; du --inodes -x ${shellWord(target)} | sort -n | tail lists the directories with the most`
   return missing(`${target} has ${freeInodes} free inodes`, remedy)
 }
 
-function space({ target, free }: FileSystem): Finding {
+function spaceFinding({ target, free }: FileSystem): Finding {
   const detail = `${target} has ${free >= 1024 ? `${(free / 1024).toFixed(1)} GiB` : `${free} MiB`} free`
   const remedy = `free some space; du -xm ${shellWord(target)} | sort -n | tail lists the largest directories`
-  if (free < least.fails) return missing(detail, remedy)
-  return free < least.warns ? warning(detail, remedy) : ok(detail)
+  if (free < leastFreeMiB.fails) return missing(detail, remedy)
+  return free < leastFreeMiB.warns ? warning(detail, remedy) : ok(detail)
 }

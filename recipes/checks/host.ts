@@ -1,7 +1,7 @@
 /** Lists the checks of `doctor` for any role: disk, clock, ports, servers, hooks. */
 import type { HostCheck } from '../../core/compile/inspection.ts'
 import type { HostReader } from '../../core/host/types.ts'
-import { show } from '../hooks/show.ts'
+import { showHooks } from '../hooks/show.ts'
 import { configureTimer, configureUnit } from '../hooks/units.ts'
 import type { SiteNode } from '../node.ts'
 import { runDiskCheck } from './disk.ts'
@@ -50,7 +50,7 @@ function hookCheck(node: SiteNode, host: HostReader): HostCheck {
     what: 'lifecycle hooks',
     async run() {
       const system = node.facts.init === 'systemd' && node.facts.uid === 0
-      const all = await show(host, { options: { stamp: '' }, system })
+      const all = await showHooks(host, { options: { stamp: '' }, usesUnits: system })
       const installed = all.filter((one) => one.installed)
       if (installed.length === 0) return null
       const absent = all.filter((one) => !one.installed).map(({ name }) => name)

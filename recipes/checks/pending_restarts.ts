@@ -18,30 +18,30 @@ export async function pendingRestarts(
   host: HostReader,
 ): Promise<PendingRestarts | null> {
   if (converge.prefix !== '/') return null
-  const found = facts.uid === 0 && host.stat(needrestart) !== null ? await outdated(host) : none
+  const found = facts.uid === 0 && host.stat(needrestart) !== null ? await queryNeedrestart(host) : nothingDue
   const reboot = host.stat(rebootFile) === null ? found.reboot : packagesText(host.readText(`${rebootFile}.pkgs`))
   if (found.services.length === 0 && reboot === null && found.problem === null) return null
   return { ...found, reboot }
 }
 
-const none: PendingRestarts = { services: [], reboot: null, problem: null }
+const nothingDue: PendingRestarts = { services: [], reboot: null, problem: null }
 
 function packagesText(text: string | null): string {
   const names = [...new Set((text ?? '').split('\n').filter((name) => name !== ''))].sort()
   return names.length === 0 ? 'since an upgrade' : `since the upgrade of ${names.join(', ')}`
 }
 
-async function outdated(host: HostReader): Promise<PendingRestarts> {
+async function queryNeedrestart(host: HostReader): Promise<PendingRestarts> {
   try {
     // -b prints lines for programs, -r l restarts nothing.
     const { stdout } = await host.query([needrestart, '-b', '-r', 'l'], { timeout: seconds(60) })
-    return parse(stdout)
+    return parseNeedrestart(stdout)
   } catch (error) {
-    return { ...none, problem: `needrestart failed: ${asConvergeError(error).message}` }
+    return { ...nothingDue, problem: `needrestart failed: ${asConvergeError(error).message}` }
   }
 }
 
-function parse(output: string): PendingRestarts {
+function parseNeedrestart(output: string): PendingRestarts {
   const values = (key: string) =>
     [...output.matchAll(/^NEEDRESTART-(\w+): *(.*)$/gm)].flatMap(([, name, value = '']) =>
       name === key ? [value] : [],

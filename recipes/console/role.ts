@@ -35,7 +35,9 @@ function consoleService(node: SiteNode, settings: Settings): PackagedService {
   const [, host = '', port = ''] = /^\[?([^\]]*)\]?:(\d+)$/.exec(listen) ?? []
   const site = nginxSite(settings)
   return {
-    ...{ name, packageName: site && 'nginx', program: site && nginxProgram },
+    name,
+    packageName: site && 'nginx',
+    program: site && nginxProgram,
     ready: { kind: 'tcp', port: Number(port), host },
     files: (r) => unit(r, node, settings, site),
     ...(site && { afterStart: (r: Recipe<SiteNode>) => serve(r, renderSite(site, listen)) }),

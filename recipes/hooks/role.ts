@@ -11,7 +11,7 @@ import { symlink } from '../../resources/files/symlink.ts'
 import { service } from '../../resources/services/service.ts'
 import type { SiteNode } from '../node.ts'
 import { configureJob, jobs, setupJob } from './jobs.ts'
-import { show } from './show.ts'
+import { showHooks } from './show.ts'
 import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory, units } from './units.ts'
 
 export function hooks(options: HookOptions): Hooks<SiteNode> {
@@ -20,10 +20,10 @@ export function hooks(options: HookOptions): Hooks<SiteNode> {
       doc: 'The events of this host, called by its own scheduler',
       events: {
         hooks_install: (r, node) => (hasUnits(node) ? installUnits(r, options) : installJobs(r, node, options)),
-        hooks_remove: (r, node) => remove(r, node, options),
+        hooks_remove: (r, node) => removeHooks(r, node, options),
       },
     }),
-    show: (node, host) => show(host, { options, system: hasUnits(node) }),
+    show: (node, host) => showHooks(host, { options, usesUnits: hasUnits(node) }),
   }
 }
 
@@ -32,7 +32,7 @@ function hasUnits({ facts }: SiteNode): boolean {
   return facts.init === 'systemd' && facts.uid === 0
 }
 
-const reads = 'systemd reads the units of converge'
+const reloadName = 'systemd reads the units of converge'
 
 function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
   // The host may have used cron before: only one of the two may call converge.
@@ -46,7 +46,7 @@ function installUnits(r: Recipe<SiteNode>, options: HookOptions): void {
     }
     return { name, unit }
   })
-  execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: handles.map(({ unit }) => unit) })
+  execute(r, { name: reloadName, command: ['systemctl', 'daemon-reload'], when: handles.map(({ unit }) => unit) })
   service(r, { name: configureTimer })
   service(r, { name: shutdownUnit })
   // A running timer keeps the interval with which it was started: restart it.
@@ -67,24 +67,24 @@ function wantsOf(target: string): string {
 }
 
 function installJobs(r: Recipe<SiteNode>, { facts }: SiteNode, options: HookOptions): void {
-  const why = facts.init === 'systemd' ? 'units of the system are root’s to make' : 'no systemd runs on this host'
+  const reason = facts.init === 'systemd' ? 'only root can install units of systemd' : 'no systemd runs on this host'
   if (facts.uid === 0) removeUnits(r, options)
-  r.note(`${why}: cron runs setup and configure, and nothing runs shutdown before the host goes down`)
+  r.note(`${reason}: cron runs setup and configure, and nothing runs shutdown before the host goes down`)
   for (const { name, schedule, command } of jobs(options))
     cron(r, { name, schedule, command, environment: { PATH: securePath } })
 }
 
 /** Removes units and jobs: the host may have had another init system. */
-function remove(r: Recipe<SiteNode>, node: SiteNode, options: HookOptions): void {
-  const system = hasUnits(node)
+function removeHooks(r: Recipe<SiteNode>, node: SiteNode, options: HookOptions): void {
+  const usesUnits = hasUnits(node)
   // Stop services that wait for this run or for a retry: they must not start after it. None of them is running a
   // converge, because this run has the lock.
-  if (system)
+  if (usesUnits)
     for (const name of [configureTimer, setupUnit, configureUnit, shutdownUnit]) service(r, { name, action: 'stopped' })
   if (node.facts.uid === 0) {
     const removed = removeUnits(r, options)
-    if (system) {
-      execute(r, { name: reads, command: ['systemctl', 'daemon-reload'], when: removed })
+    if (usesUnits) {
+      execute(r, { name: reloadName, command: ['systemctl', 'daemon-reload'], when: removed })
       // systemd would list a failed unit until the next boot, even though the unit no longer exists.
       // Use patterns: systemctl refuses names of units that no longer exist.
       const patterns = [setupUnit, configureUnit, shutdownUnit].map((name) => name.replace(/service$/, '*'))

@@ -4,21 +4,21 @@ import type { HostReader } from '../../core/host/types.ts'
 import { configureJob, setupJob } from './jobs.ts'
 import { configureTimer, configureUnit, setupUnit, shutdownUnit, unitDirectory } from './units.ts'
 
-interface Where {
+interface HookQuery {
   readonly options: Pick<HookOptions, 'stamp'>
   /** Whether to check systemd's units or cron's jobs. */
-  readonly system: boolean
+  readonly usesUnits: boolean
 }
 
-export async function show(host: HostReader, { options, system }: Where): Promise<HookView[]> {
-  const done = host.stat(options.stamp) !== null
-  const first = done ? 'has been done' : 'is due at the next boot'
+export async function showHooks(host: HostReader, { options, usesUnits: system }: HookQuery): Promise<HookView[]> {
+  const isSetUp = host.stat(options.stamp) !== null
+  const setupDetail = isSetUp ? 'has been done' : 'is due at the next boot'
   if (!system) {
     const text = host.isRoot ? null : await crontab(host)
     const installed = (name: string) =>
       text === null ? host.stat(`/etc/cron.d/${name}`) !== null : text.includes(`# BEGIN converge ${name}\n`)
     return [
-      { name: setupJob, installed: installed(setupJob), detail: first },
+      { name: setupJob, installed: installed(setupJob), detail: setupDetail },
       { name: configureJob, installed: installed(configureJob), detail: 'by cron' },
     ]
   }
@@ -30,7 +30,7 @@ export async function show(host: HostReader, { options, system }: Where): Promis
   const ended = last === '' ? 'has not run yet' : `last run ${last}: ${state(configureUnit, 'Result')}`
   const outcome = runsNow ? 'runs now' : ended
   return [
-    { name: setupUnit, installed: exists(setupUnit), detail: first },
+    { name: setupUnit, installed: exists(setupUnit), detail: setupDetail },
     {
       name: configureTimer,
       installed: exists(configureTimer),
@@ -48,11 +48,11 @@ async function crontab(host: HostReader): Promise<string> {
 async function statesOf(host: HostReader, names: readonly string[]) {
   const properties = 'Id,ActiveState,Result,ExecMainExitTimestamp'
   const { stdout } = await host.query(['systemctl', 'show', `--property=${properties}`, '--', ...names])
-  const blocks = stdout.split(/\n{2,}/).map((block) => new Map(block.split('\n').map(pair)))
+  const blocks = stdout.split(/\n{2,}/).map((block) => new Map(block.split('\n').map(propertyOf)))
   return (name: string, property: string) => blocks.find((block) => block.get('Id') === name)?.get(property) ?? ''
 }
 
-function pair(line: string): [string, string] {
+function propertyOf(line: string): [string, string] {
   const at = line.indexOf('=')
   return [line.slice(0, at), line.slice(at + 1)]
 }

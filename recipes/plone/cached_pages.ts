@@ -34,7 +34,9 @@ export function banPages(r: Recipe<SiteNode>, node: SiteNode, { name, system }: 
   const { config, directory } = varnishFiles(node, system)
   const { deployed, urls = [], ...rest } = reason
   varnish_ban(r, {
-    ...{ app: name, urls: urls.length > 0 ? [...urls] : [urlsOf(node.plone_instances.site_id)], config },
+    app: name,
+    urls: urls.length > 0 ? [...urls] : [urlsOf(node.plone_instances.site_id)],
+    config,
     ...(directory === null ? {} : { directory }),
     ...(deployed ? { deployed: { ...deployed } } : {}),
     ...rest,

@@ -33,7 +33,12 @@ export function debugClient(node: SiteNode, host: Host): DebugClient {
     const client = programs(node, 'zeo-client', { deployTo: app.deployTo }).find(({ port }) => port !== undefined)
     const { account, name } = app
     return {
-      ...{ app: name, release: release.id, script, directory: release.path, account, remove },
+      app: name,
+      release: release.id,
+      script,
+      directory: release.path,
+      account,
+      remove,
       environment: client?.environment ?? {},
     }
   } catch (error) {

@@ -13,7 +13,7 @@ import { jobRunner, upkeepCommand, upkeepFiles } from './upkeep.ts'
 
 interface Job {
   readonly name: string
-  readonly on: boolean
+  readonly isEnabled: boolean
   /** Default schedule, if the buildout has none. */
   readonly schedule: string
   /** Shell command, if the buildout has none. */
@@ -31,9 +31,9 @@ export function scheduleJobs(
   guard: CommonOptions = {},
 ): void {
   const jobs = jobsOf(node, app)
-  if (jobs.some(({ on }) => on) || app.role === 'zeo-server') upkeepFiles(r, node, app, guard)
-  for (const one of jobs) job(r, app, { ...one, ...(one.on ? { release } : {}) }, guard)
-  crontab(r, app, { release, except: jobs.flatMap(({ part }) => part ?? []) }, guard)
+  if (jobs.some(({ isEnabled: on }) => on) || app.role === 'zeo-server') upkeepFiles(r, node, app, guard)
+  for (const one of jobs) declareJob(r, app, { ...one, ...(one.isEnabled ? { release } : {}) }, guard)
+  declareCrontab(r, app, { release, except: jobs.flatMap(({ part }) => part ?? []) }, guard)
 }
 
 function jobsOf(node: SiteNode, app: BuildoutApp): Job[] {
@@ -48,7 +48,7 @@ function serverJobs({ plone_zeoserver: { enable_pack, enable_backup } }: SiteNod
   ]
   function serverJob(name: string, on: boolean, schedule: string, program: string): Job {
     const command = `${jobRunner(app, name)} ${shellWord(`${app.current}/bin/${program}`)}`
-    return { name, on, schedule, command, part: `${name}cronjob` }
+    return { name, isEnabled: on, schedule, command, part: `${name}cronjob` }
   }
 }
 
@@ -61,7 +61,10 @@ function relstorageJobs(node: SiteNode, app: BuildoutApp): Job[] {
   const on = packsRelstorage(node, app)
   const action = (name: string) => [...upkeepCommand(app), name].map(shellWord).join(' ')
   const stage = (name: string, part: string, isOn: boolean, schedule: string): Job => ({
-    ...{ name, part, schedule, on: on && isOn },
+    name,
+    part,
+    schedule,
+    isEnabled: on && isOn,
     command: action('pack'),
   })
   return [
@@ -69,22 +72,22 @@ function relstorageJobs(node: SiteNode, app: BuildoutApp): Job[] {
     stage('prepack', 'zodbpack-prepack', two_stage_pack, '0 23 * * 6'),
     stage('pack-stage', 'zodbpack-pack', two_stage_pack, '0 23 * * 7'),
     stage('clear-refs', 'zodb-clear-refs', pack_gc && truncate_refs, '0 9 * * 3'),
-    { name: 'backup', on: on && backup.enabled, schedule: '0 21 * * *', command: action('backup') },
+    { name: 'backup', isEnabled: on && backup.enabled, schedule: '0 21 * * *', command: action('backup') },
   ]
 }
 
 /** Removes the jobs of the app. */
 export function removeJobs(r: Recipe<SiteNode>, node: SiteNode, app: BuildoutApp): void {
-  for (const one of jobsOf(node, app)) job(r, app, { ...one, on: false }, {})
-  crontab(r, app, {}, {})
+  for (const one of jobsOf(node, app)) declareJob(r, app, { ...one, isEnabled: false }, {})
+  declareCrontab(r, app, {}, {})
 }
 
 interface ReleaseJob extends Job {
   readonly release?: string | Reference<string>
 }
 
-function job(r: Recipe<SiteNode>, app: BuildoutApp, declared: ReleaseJob, guard: CommonOptions): void {
-  const { name, on, schedule, part: partName, release } = declared
+function declareJob(r: Recipe<SiteNode>, app: BuildoutApp, declared: ReleaseJob, guard: CommonOptions): void {
+  const { name, isEnabled: on, schedule, part: partName, release } = declared
   const log = `${app.shared}/var/log/${name}.log`
   const runner = jobRunner(app, name)
   const command = `${declared.command} >> ${shellWord(log)} 2>&1`
@@ -93,11 +96,11 @@ function job(r: Recipe<SiteNode>, app: BuildoutApp, declared: ReleaseJob, guard:
   const { current } = app
   const part =
     release === undefined || partName === undefined ? {} : { part: { name: partName, release, current, log, runner } }
-  const what = on ? { schedule, command, ...part } : { absent: true }
-  cron(r, { name: `converge-${app.name}-${name}`, ...userOf(app), ...what, ...options })
+  const action = on ? { schedule, command, ...part } : { absent: true }
+  cron(r, { name: `converge-${app.name}-${name}`, ...userOf(app), ...action, ...options })
 }
 
-function crontab(
+function declareCrontab(
   r: Recipe<SiteNode>,
   app: BuildoutApp,
   jobs: { readonly release?: string | Reference<string>; readonly except?: string[] },

@@ -24,7 +24,7 @@ export function clientPort(n: number): number {
 
 /**
  * Returns the number of ZEO clients of a host, for the clients and for the balancer.
- * Mirrors `plone_instances.per_cpu` (default 2) and `plone_instances.instance_count`, which takes precedence.
+ * `plone_instances.instance_count` takes precedence over `plone_instances.per_cpu` (default 2).
  * @param instance the host in question; without `backends` the CPUs of this host (`cpu.total`) count
  * @throws INVALID_ATTRIBUTE for a number that requires ports beyond 65535
  */
@@ -110,16 +110,19 @@ function tracingVariables(attributes: SiteAttributes): Variables {
     TRACEVIEW_PLONE_TRACING: '1',
     TRACEVIEW_TRACING_MODE: 'always',
   }
-  const of = (key: string, value: AttributeValue) => ({ key, value })
+  const variable = (key: string, value: AttributeValue) => ({ key, value })
   return {
     ...(traceview_tracing && {
       ...variablesAt('plone_instances.traceview_tracing', traceview),
-      TRACEVIEW_SAMPLE_RATE: of('plone_instances.traceview_sample_rate', traceview_sample_rate),
+      TRACEVIEW_SAMPLE_RATE: variable('plone_instances.traceview_sample_rate', traceview_sample_rate),
     }),
     ...(newrelic_tracing && {
-      NEW_RELIC_ENABLED: of('plone_instances.newrelic_tracing', 'true'),
-      NEW_RELIC_CONFIG_FILE: of('newrelic.python_agent.config_file', attributes.newrelic.python_agent.config_file),
-      NEW_RELIC_ENVIRONMENT: of('opsworks.stack.name', attributes.opsworks.stack.name),
+      NEW_RELIC_ENABLED: variable('plone_instances.newrelic_tracing', 'true'),
+      NEW_RELIC_CONFIG_FILE: variable(
+        'newrelic.python_agent.config_file',
+        attributes.newrelic.python_agent.config_file,
+      ),
+      NEW_RELIC_ENVIRONMENT: variable('opsworks.stack.name', attributes.opsworks.stack.name),
     }),
   }
 }

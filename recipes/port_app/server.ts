@@ -44,7 +44,7 @@ export interface Server {
   readonly key: 'port_app' | 'jetty_app'
   /** Program from the attributes. */
   readonly program: ServerProgram
-  /** Log lines after which it never becomes ready. */
+  /** Log lines after which the server never becomes ready. */
   readonly fatal?: readonly FatalLine[]
 }
 
@@ -67,13 +67,13 @@ export function serverReleaseOf(r: Recipe<SiteNode>, { app, program }: Server, r
     identity: release.identity ?? release.id,
     program: programOfRelease(release, program, () =>
       r.warn(
-        `${app.name}: the program recorded with ${release.path} is not taken: converge did not write it (check who can write there, and deploy again)`,
+        `${app.name}: the program recorded with ${release.path} is ignored, because converge did not write it (check who can write there, and deploy again)`,
       ),
     ),
   }
 }
 
-/** Writes and checks the site; nginx does not serve a new site before `goLive`. */
+/** Writes and checks the site; nginx does not serve a new site before `enableSite`. */
 export function writeSite(r: Recipe<SiteNode>, node: SiteNode, server: Server): void {
   siteFile(r, node, server, siteText(server), server.app.name)
   repairSite(r, server, siteText(server))
@@ -158,7 +158,7 @@ export function readinessAt(server: Server, port: number) {
   return { ...healthRequest(server), port }
 }
 
-/** Has nginx serve the site. */
+/** Makes nginx serve the site. */
 export function enableSite(r: Recipe<SiteNode>, server: Server): void {
   serveSite(r, server, siteText(server))
 }

@@ -46,7 +46,9 @@ function relstorageServer(node: SiteNode): PackagedService {
   values.check()
   const key = 'plone_instances.relstorage.server.listen_addr'
   const account = {
-    ...{ name: `${given.name.value}`, user: `${given.user.value}`, password: `${given.password.value}` },
+    name: `${given.name.value}`,
+    user: `${given.user.value}`,
+    password: `${given.password.value}`,
     port: port ?? kind?.port ?? 0,
     addresses: stackAddresses(node, node.plone_instances.relstorage.server.listen_addr, key),
   }

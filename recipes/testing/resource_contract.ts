@@ -29,7 +29,7 @@ export interface ContractCase<P> extends Expectations {
   readonly props: P
   /** The host before the run; default: an empty one. */
   readonly host?: TestHostOptions | undefined
-  /** Checks the host after the run. */
+  /** Checks the host after the run, also after an expected failure. */
   readonly then?: ((host: TestHost) => void | Promise<void>) | undefined
 }
 
@@ -120,7 +120,11 @@ export async function checkContract<H extends VirtualHost>(one: CheckedCase<H>):
   const dry = await runPlan(one.plan(), new VirtualHost({ base: host }), 'plan')
   equal(host.changes.slice(before), [], 'the dry run changed the host')
   const real = await runPlan(one.plan(), host)
-  if (one.fails !== undefined) return expectFailure(real, one.fails)
+  if (one.fails !== undefined) {
+    expectFailure(real, one.fails)
+    await one.then?.(host)
+    return
+  }
   noFailure(real, 'the run failed')
   if (one.unpredictable !== true)
     equal(patchOf(dry), patchOf(real), 'the dry run predicted another change than the run made')

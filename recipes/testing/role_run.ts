@@ -131,10 +131,15 @@ async function runRoles<N>(oneOrMore: Roles<N>, options: RoleTestOptions<N>, mod
   const declared = compiled.bind(host).resources
   const all: RunReport = { ...report, warnings: [...warnings, ...report.warnings] }
   const snapshot = snapshotText({
-    ...{ mode, roles: report.roles, events: report.events, warnings: all.warnings, before },
+    mode,
+    roles: report.roles,
+    events: report.events,
+    warnings: all.warnings,
+    before,
     after: fileTree(working),
     resources: declared.map(({ name }) => ({ name, report: reports.get(name) })),
-    ...{ diff: await loadDiff(), secrets },
+    diff: await loadDiff(),
+    secrets,
   })
   return new TestRun({
     report: all,

@@ -156,7 +156,11 @@ export function testedResource(
 ): TestedResource {
   const { name, type, key, role, event, props } = planned
   return {
-    ...{ name, type, key, role, event },
+    name,
+    type,
+    key,
+    role,
+    event,
     props: props as Readonly<Record<string, unknown>>,
     outcome: report?.outcome ?? 'not reached',
     changes: report === undefined ? [] : patchLines(report),

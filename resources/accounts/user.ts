@@ -32,7 +32,7 @@ const props = z
       .describe('Further groups that it must be a member of; its other memberships stay'),
     home: absolutePath.optional().describe('Home directory; default: unchanged, or /home/NAME for a new account'),
     shell: absolutePath.optional().describe('Login shell; default: unchanged, or that of useradd(8) for a new account'),
-    system: z.boolean().optional().describe('Take the number from those of the system when it is made; default false'),
+    system: z.boolean().optional().describe('Give a new account a number from the range of the system; default false'),
     manageHome: z
       .boolean()
       .optional()
@@ -59,7 +59,7 @@ const state = z.strictObject({
 })
 type State = z.output<typeof state>
 
-const none = { uid: null, group: null, gid: null, groups: null, home: null, homeDirectory: null, shell: null }
+const undeclared = { uid: null, group: null, gid: null, groups: null, home: null, homeDirectory: null, shell: null }
 
 export const user = defineResource(
   {
@@ -78,7 +78,7 @@ export const user = defineResource(
   {
     read(host, props): State {
       const found = readAccounts(host).find((account) => account.name === props.name)
-      if (found === undefined) return { exists: false, ...none }
+      if (found === undefined) return { exists: false, ...undeclared }
       const groups = readGroups(host)
       const isIn = (name: string) => groups.some((group) => group.name === name && group.members.includes(found.name))
       const ifDeclared = <T>(prop: unknown, value: T) => (prop === undefined ? null : value)
@@ -94,7 +94,7 @@ export const user = defineResource(
       }
     },
     desired(props): State {
-      if (props.absent) return { exists: false, ...none }
+      if (props.absent) return { exists: false, ...undeclared }
       const { uid = null, group = null, gid = null, home = null, shell = null } = props
       const groups = props.groups === undefined ? null : sorted(props.groups)
       const homeDirectory = managesHome(props) ? 'present' : null

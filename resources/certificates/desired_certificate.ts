@@ -7,7 +7,7 @@ import { desiredOwnership, noOwnership } from '../files/ownership.ts'
 import { accessOf, commonNameOf, digestOfPair, noCertificate, type Props, type State } from './certificate_schema.ts'
 import { canonicalName, certificateFacts, isSignedBy, parseCertificate, parsePrivateKey } from './parse_certificate.ts'
 
-/** @throws KEY_MISMATCH or NAME_MISMATCH for a pair that no server could use */
+/** @throws INVALID_CONTENT, KEY_MISMATCH or NAME_MISMATCH for a pair that no server could use */
 function desiredPair(props: Props, { certificate: text, key }: NonNullable<Props['content']>, now: State): State {
   const certificate = parseCertificate(text)
   const privateKey = parsePrivateKey(key)

@@ -28,20 +28,21 @@ type Props = z.output<typeof props>
 
 const state = z.strictObject({
   exists: z.boolean(),
-  /** Null if it is not declared, here and below. */
+  /** Null if no version is declared. */
   version: z.string().nullable(),
+  /** Null if no schema is declared. */
   schema: z.string().nullable(),
-  /** The newest version on this host; null if it is not there, or does not matter. */
+  /** The newest version on this host; null if this host does not have the extension, or it must be absent. */
   newest: z.string().nullable(),
 })
 type State = z.output<typeof state>
 
-const found = z.object({
+const answerSchema = z.object({
   extension: z.object({ version: z.string(), schema: z.string() }).nullable(),
   newest: z.string().nullable(),
 })
 
-const select = `SELECT json_build_object(
+const selectExtension = `SELECT json_build_object(
   'extension', (SELECT json_build_object('version', extversion, 'schema', nspname)
     FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = :'name'),
   'newest', (SELECT default_version FROM pg_available_extensions WHERE name = :'name'));`
@@ -68,10 +69,10 @@ export const postgresql_extension = defineResource(
       // In a dry run, a database that does not exist yet has what every database has.
       const sql = {
         database: databaseState === 'exists' ? database : 'template1',
-        statements: select,
+        statements: selectExtension,
         values: { name },
       }
-      const answer = await readJson(host, props, found, sql)
+      const answer = await readJson(host, props, answerSchema, sql)
       const extension = answer?.extension ?? null
       const newest = props.absent ? null : (answer?.newest ?? null)
       if (extension === null) return { exists: false, version: null, schema: null, newest }

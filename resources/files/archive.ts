@@ -147,7 +147,7 @@ async function merge(host: Host, props: Props, { source }: State, context: Conte
     await chown(host, props, from)
     await host.run(['sync', '--file-system', from])
     const filled = host.list(from).filter((name) => isFilled(host, `${from}/${name}`))
-    const { names, out } = mergeEntries(host, { into, from, except, replace: purge })
+    const { names, excepted: out } = mergeEntries(host, { into, from, except, replace: purge })
     if (out.length > 0) context.note(`left out of the archive: ${out.join(', ')}`)
     merged = names.filter((name) => filled.includes(name))
   } finally {

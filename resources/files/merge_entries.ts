@@ -35,12 +35,15 @@ export function restoreEntries(host: Host, into: string): void {
 
 /**
  * Moves the entries.
- * @returns names of the entries that exist now, and of those that were left out
+ * @returns names of the entries that exist in `into` now, and of those that `except` excludes
  */
-export function mergeEntries(host: Host, { into, from, except, replace }: Merging): { names: string[]; out: string[] } {
-  const all = host.list(from)
-  const out = all.filter((name) => isExcepted(name, except))
-  const names = all.filter((name) => !out.includes(name))
+export function mergeEntries(
+  host: Host,
+  { into, from, except, replace }: Merging,
+): { names: string[]; excepted: string[] } {
+  const entries = host.list(from)
+  const out = entries.filter((name) => isExcepted(name, except))
+  const names = entries.filter((name) => !out.includes(name))
   for (const name of names) {
     const path = `${into}/${name}`
     const existing = host.lstat(path)
@@ -58,5 +61,5 @@ export function mergeEntries(host: Host, { into, from, except, replace }: Mergin
       host.remove(old)
     } else host.rename(`${from}/${name}`, path)
   }
-  return { names, out }
+  return { names, excepted: out }
 }

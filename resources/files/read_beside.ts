@@ -11,7 +11,7 @@ interface TextBeside {
 
 /**
  * Returns the path of a file beside a recipe.
- * @throws INVALID_CALL if the arguments are no URL and no path
+ * @throws INVALID_CALL unless the arguments are a file URL and a text
  */
 export function pathBeside(from: string, name: string): string {
   if (typeof name !== 'string' || !String(from).startsWith('file:'))

@@ -32,9 +32,9 @@ export interface TemplateEngine {
  */
 export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
   const engine = handlebars.create()
-  const names = [...Object.keys(helpers), ...builtIn, printed]
+  const names = [...Object.keys(helpers), ...builtInHelpers, printHelper]
   for (const [name, helper] of Object.entries(helpers)) engine.registerHelper(name, withLine(helper))
-  engine.registerHelper(printed, print)
+  engine.registerHelper(printHelper, print)
   class Stricter extends handlebars.Visitor {
     override MustacheStatement(statement: hbs.AST.MustacheStatement): void {
       // `{{"name"}}` prints the variable of that name.
@@ -44,8 +44,8 @@ export function makeEngine(handlebars: typeof Handlebars): TemplateEngine {
         statement.params = [path]
         statement.path = {
           ...path,
-          original: printed,
-          parts: [printed],
+          original: printHelper,
+          parts: [printHelper],
           data: false,
           depth: 0,
         } as hbs.AST.PathExpression
@@ -147,8 +147,8 @@ function literalPath({ original, loc }: Literal): hbs.AST.PathExpression {
   return { type: 'PathExpression', original: name, parts: [name], data: false, depth: 0, loc }
 }
 
-const builtIn = ['if', 'unless', 'each', 'with']
-const printed = 'print'
+const builtInHelpers = ['if', 'unless', 'each', 'with']
+const printHelper = 'print'
 
 /**
  * Returns the text for `{{name}}`: a string, number or boolean. Other values would print as an empty or garbled text.

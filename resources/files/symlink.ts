@@ -39,14 +39,14 @@ type State = z.output<typeof state>
  * Returns a hint for what is at the path. A directory may contain data that belongs at the link's target, such as
  * blobs.
  */
-function blockedMessage(props: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
+function blockedHint(props: { readonly path: string; readonly target?: string | undefined }, kind: string): string {
   const { path, target } = props
-  const away = shellWords(['mv', path, `${path}.old`])
+  const moveCommand = shellWords(['mv', path, `${path}.old`])
   if (kind !== 'directory' || target === undefined)
-    return `check whether it is still needed, then move it away: ${away}`
-  const to = posix.resolve(posix.dirname(path), target)
-  const copy = shellWords(['cp', '-a', `${path}/.`, `${to}/`])
-  return `stop what writes there; if its data is still needed, copy it to the target of the link: ${copy}; then move the directory away: ${away}`
+    return `check whether it is still needed, then move it away: ${moveCommand}`
+  const targetPath = posix.resolve(posix.dirname(path), target)
+  const copyCommand = shellWords(['cp', '-a', `${path}/.`, `${targetPath}/`])
+  return `stop what writes there; if its data is still needed, copy it to the target of the link: ${copyCommand}; then move the directory away: ${moveCommand}`
 }
 
 const kindNames: Readonly<Record<string, string>> = {
@@ -76,7 +76,7 @@ export const symlink = defineResource(
       if (now.kind !== 'absent' && now.kind !== 'link')
         throw new ConvergeError(`${props.path} is a ${kindNames[now.kind] ?? now.kind}, not a link`, {
           code: 'IN_THE_WAY',
-          hint: blockedMessage(props, now.kind),
+          hint: blockedHint(props, now.kind),
         })
       return props.absent ? { kind: 'absent', target: null } : { kind: 'link', target: props.target ?? '' }
     },

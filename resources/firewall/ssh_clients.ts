@@ -43,7 +43,7 @@ function connections(table: string): Connection[] {
   })
 }
 
-/** The kernel prints each 32 bits in the order of the processor, which is little-endian on all hosts of Debian's. */
+/** Converts an address of the kernel, which prints each 32 bits in the order of the processor: little-endian on amd64 and arm64. */
 function addressOf(hex: string): string {
   const words = (hex.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).reverse().join(''))
   const bytes = words.join('').match(/../g) ?? []

@@ -46,12 +46,16 @@ export function filterFailure(error: unknown, { fetch, commit, mirror }: Checkou
   const { output } = error
   if (name === 'lfs' && !fetch)
     return new ConvergeError(`the Git LFS files of ${commit} (${mirror.remote.url}) are not on this host`, {
-      ...{ code: 'NOT_HERE', hint: 'run a deploy: it fetches them', output, cause: error },
+      code: 'NOT_HERE',
+      hint: 'run a deploy: it fetches them',
+      output,
+      cause: error,
     })
   return new ConvergeError(`the git filter "${name}" failed; it converts ${listPaths(files.get(name) ?? [])}`, {
     code: 'FILTER_FAILED',
     hint: `check that the program of filter.${name} is installed (git config --system --get-regexp filter)`,
-    ...{ output, cause: error },
+    output,
+    cause: error,
   })
 }
 

@@ -63,7 +63,7 @@ export const git_release = defineResource(
   {
     async read(host, props, context): Promise<GitReleaseState> {
       const releases = listReleases(host, props.into, props.current)
-      const { commit, noted, asked } = await desiredCommit(host, props, releases, context)
+      const { commit, recordedCommit: noted, wasQueried: asked } = await desiredCommit(host, props, releases, context)
       const { release, ...target } = desiredRelease(host, props, releases, commit)
       return {
         release: release?.id ?? null,

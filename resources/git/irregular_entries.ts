@@ -4,9 +4,11 @@ import type { HostReader } from '../../core/host/types.ts'
 /** In bytes; longer files of a repository are packs and loose objects. */
 const longestControlFile = 64 * 1024 * 1024
 
-/** Entries of a repository that are files, those that are directories, and directories that git does not fill. */
+/** Entries of a repository that are files. */
 const files = new Set(['HEAD', 'config', 'packed-refs', 'FETCH_HEAD', 'converge.json', 'converge.fetching'])
+/** Entries of a repository that are directories. */
 const directories = ['objects/pack', 'objects/info', 'refs/heads', 'refs/tags']
+/** Directories that git does not fill. */
 const ignored = new Set(['lfs', 'hooks'])
 const regularNames = new Set([...files, ...ignored, 'objects', 'refs', 'info', 'branches', 'description'])
 
@@ -19,18 +21,18 @@ export function irregularEntry(host: HostReader, path: string): string | null {
     if (ignored.has(name)) continue
     const entry = `${path}/${name}`
     if (files.has(name) && host.lstat(entry)?.kind === 'directory') return entry
-    const found = irregular(host, entry, name === 'objects' ? Number.POSITIVE_INFINITY : longestControlFile)
+    const found = findIrregular(host, entry, name === 'objects' ? Number.POSITIVE_INFINITY : longestControlFile)
     if (found !== null) return found
   }
   return directories.map((name) => `${path}/${name}`).find((entry) => host.lstat(entry)?.kind === 'file') ?? null
 }
 
-function irregular(host: HostReader, path: string, longest: number): string | null {
+function findIrregular(host: HostReader, path: string, longest: number): string | null {
   const stat = host.lstat(path)
   if (stat === null) return null
   if (stat.kind !== 'directory') return stat.kind === 'file' && stat.size <= longest ? null : path
   for (const name of host.list(path)) {
-    const found = irregular(host, `${path}/${name}`, longest)
+    const found = findIrregular(host, `${path}/${name}`, longest)
     if (found !== null) return found
   }
   return null

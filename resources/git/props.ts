@@ -53,7 +53,9 @@ export const gitReleaseProps = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("Lines as in known_hosts, the only ones believed; default: the account's and the system's own files"),
+    .describe(
+      "Lines as in known_hosts, the only keys that git trusts; default: the account's and the system's own files",
+    ),
   username: z
     .string()
     .regex(/^[^\r\n]+$/)
@@ -78,9 +80,11 @@ export const gitReleaseProps = z.strictObject({
   inputs: z
     .record(z.string(), z.string())
     .default({})
-    .describe('Texts that belong to what the release is, such as its configuration: another text, another release'),
-  record: z.json().default(null).describe('Stored beside the release to be shown later; no part of what it is'),
-  always: z.boolean().default(false).describe('A new release in each run, even if nothing changed; default false'),
+    .describe(
+      'Texts that identify the release beside its commit, such as its configuration: another text makes another release',
+    ),
+  record: z.json().default(null).describe('Data stored beside the release for reports; not part of its identity'),
+  always: z.boolean().default(false).describe('Make a new release in each run, even if nothing changed; default false'),
   pin: z
     .enum(['remote', 'current'])
     .default('remote')

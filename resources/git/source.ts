@@ -19,8 +19,10 @@ export interface DesiredRelease {
 
 export interface DesiredCommit {
   readonly commit: string | null
-  readonly asked: boolean
-  readonly noted: string | null
+  /** Whether the remote was queried, now or by the operator's computer. */
+  readonly wasQueried: boolean
+  /** The commit that the mirror has recorded for the revision; null if it does not matter. */
+  readonly recordedCommit: string | null
   /** Why the commit may be out of date: the remote could not be queried. */
   readonly unconfirmed?: string | undefined
 }
@@ -36,16 +38,21 @@ export async function desiredCommit(
   releases: readonly Release[],
   context: Context,
 ): Promise<DesiredCommit> {
-  const unasked = { asked: false, noted: null }
-  if (props.pin === 'current') return { ...unasked, commit: currentCommit(releases, props.current) }
-  if (props.scmType === 'directory') return { ...unasked, commit: directoryDigest(host, sourceDirectory(props)) }
+  const withoutQuery = { wasQueried: false, recordedCommit: null }
+  if (props.pin === 'current') return { ...withoutQuery, commit: currentCommit(releases, props.current) }
+  if (props.scmType === 'directory') return { ...withoutQuery, commit: directoryDigest(host, sourceDirectory(props)) }
   const mirror = createMirror(host, props, context)
   const { commit, asked, unconfirmed }: Resolution =
     props.commit === undefined
       ? await resolveRevision(host, mirror, props.revision, releases, context)
       : // The operator's computer, which gave the commit, has asked the remote for all hosts.
         { commit: props.commit.toLowerCase(), asked: isMovableName(props.revision) }
-  return { commit, asked, noted: asked ? notedCommit(host, mirror, props.revision) : null, unconfirmed }
+  return {
+    commit,
+    wasQueried: asked,
+    recordedCommit: asked ? notedCommit(host, mirror, props.revision) : null,
+    unconfirmed,
+  }
 }
 
 function currentCommit(releases: readonly Release[], link: string): string {

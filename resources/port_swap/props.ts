@@ -14,7 +14,7 @@ const upstream = z.strictObject({
   name: z
     .string()
     .regex(/^[\w.-]+$/, { error: 'letters, digits, dots, dashes and underscores' })
-    .describe("Name of the upstream in it, which the web server's proxy_pass says"),
+    .describe('Name of the upstream in it, which proxy_pass of the web server names'),
   content: z
     .string()
     .refine((text) => text.includes(portMark), { error: `must contain ${portMark}, where the port belongs` })
@@ -72,7 +72,7 @@ export const portSwapProps = z
         }),
       )
       .default([])
-      .describe('Lines of its log after which it never becomes ready: it is given up at once'),
+      .describe('Lines of its log after which it never becomes ready: the run fails at once'),
     deadline: duration.default(() => seconds(120)).describe('How long a new process may take to answer; default 120 s'),
     upstream: upstream.describe('File that tells the web server the current port'),
     reload: reload

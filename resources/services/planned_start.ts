@@ -1,17 +1,17 @@
-/** Remembers during a dry run that a service would start: what only its socket can answer is not known yet. */
+/** Records during a dry run that a service would start: the dry run cannot know yet what its socket would answer. */
 import type { Host, HostReader } from '../../core/host/types.ts'
 import { NotYetKnown } from '../../core/model/reference.ts'
 
 const key = 'planned start of a service'
 
-/** Called by `predict`, whose records nobody but the dry run sees. */
+/** Records the start of a service. Only `predict` calls it, because only the dry run sees its records. */
 export function recordPlannedStart(host: Host, name: string): void {
   host.record(key, name)
 }
 
 /**
- * For a server that does not answer.
- * @throws NotYetKnown in a dry run that would start a service before
+ * Requires that no earlier resource would start a service, after a server has not answered.
+ * @throws NotYetKnown in a dry run that would start one
  */
 export function requireNoPlannedStart(host: HostReader): void {
   const name = host.recorded(key)

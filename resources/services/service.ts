@@ -106,7 +106,7 @@ export const service = defineResource(
       const { name, enabled } = props
       if (enabled !== undefined && now.enabled !== null && now.enabled !== enabled)
         await manager.setEnabled?.(name, enabled)
-      if (desired.state === 'running') await run(host, props, now, context)
+      if (desired.state === 'running') await start(host, props, now, context)
       else if (now.state !== desired.state || now.drained.length > 0) await stop(host, props, context)
     },
     predict(host, { server, balancers }, { now, desired }, { name }) {
@@ -116,15 +116,15 @@ export const service = defineResource(
   },
 )
 
-async function run(host: Host, props: Props, now: State, context: Context): Promise<void> {
+async function start(host: Host, props: Props, now: State, context: Context): Promise<void> {
   const { provider, deadline, server, balancers, drainDeadline } = props
   if (now.state === 'running' && now.drained.length === 0) return
   const manager = serviceManager(host, provider)
-  const roll = new ServiceRestarter(host, manager, deadline, context)
-  if (now.state === 'running' || now.state === 'not ready') await roll.waitUntilReady(props)
+  const restarter = new ServiceRestarter(host, manager, deadline, context)
+  if (now.state === 'running' || now.state === 'not ready') await restarter.waitUntilReady(props)
   else {
     await manager.refresh()
-    await roll.restart(props)
+    await restarter.restart(props)
   }
   if (server !== undefined) await new ServerDrainer(host, balancers, drainDeadline, context).setReady(server, deadline)
 }
@@ -133,7 +133,7 @@ async function stop(host: Host, props: Props, context: Context): Promise<void> {
   const { name, provider, deadline, server, balancers, drainDeadline } = props
   const manager = serviceManager(host, provider)
   await manager.refresh()
-  const end = () => new ServiceRestarter(host, manager, deadline, context).stop(name)
-  if (server === undefined) await end()
-  else await new ServerDrainer(host, balancers, drainDeadline, context, 'stop').stopDrained(server, end)
+  const stopService = () => new ServiceRestarter(host, manager, deadline, context).stop(name)
+  if (server === undefined) await stopService()
+  else await new ServerDrainer(host, balancers, drainDeadline, context, 'stop').stopDrained(server, stopService)
 }

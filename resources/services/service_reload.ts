@@ -159,12 +159,12 @@ async function apply(host: Host, props: Props, context: Context): Promise<void> 
     return new ServiceRestarter(host, manager, deadline, context).waitUntilReady(props)
   await checkConfiguration(host, props, `${name} is not reloaded`, context)
   await manager.refresh()
-  const roll = new ServiceRestarter(host, manager, deadline, context)
+  const restarter = new ServiceRestarter(host, manager, deadline, context)
   const { state } = await manager.freshStatus(name)
   if (state === 'running') {
     context.progress(`reloading ${name}`)
     await storeRuntimeState(host, props, context)
-    await roll.reload(props, async () => {
+    await restarter.reload(props, async () => {
       if (command === undefined) await manager.reload(name, signal)
       else await host.run(command, { timeout: deadline, outlivesRun: true })
     })
@@ -172,7 +172,7 @@ async function apply(host: Host, props: Props, context: Context): Promise<void> 
     discardRuntimeState(host, props)
   } else if (props.start) {
     context.progress(`starting ${name}`)
-    await roll.restart(props)
+    await restarter.restart(props)
   }
   load.record(host, mainPid(host, props, (await manager.freshStatus(name)).pid))
   recordDone(host, props, context)

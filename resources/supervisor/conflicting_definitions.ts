@@ -32,8 +32,8 @@ export function findConflict(host: HostReader, { name, confDir }: OwnProgram): C
     // A link to the same file defines the same.
     if (!text.includes(name) || text === ownText) continue
     for (const section of parseSections(text)) {
-      const shadow = conflictInFile(section, { name, own: ownPath, path })
-      if (shadow !== null) return shadow
+      const conflict = conflictInFile(section, { name, own: ownPath, path })
+      if (conflict !== null) return conflict
     }
   }
   return null
@@ -52,7 +52,7 @@ function conflictInFile(
     }
   if (section.type !== 'group' || !groupPrograms(section).includes(name)) return null
   return {
-    message: `supervisor program ${name}, defined in ${ownPath}, is taken into a group by ${title} in ${path}`,
+    message: `supervisor program ${name}, defined in ${ownPath}, is added to a group by ${title} in ${path}`,
     hint: `remove ${name} from programs of ${title} in ${path}: supervisord would know it as ${section.name}:${name} only`,
   }
 }
@@ -84,7 +84,9 @@ function expandGlob(host: HostReader, glob: string): string[] {
       paths = paths.map((path) => (part === '..' ? path.slice(0, path.lastIndexOf('/')) : `${path}/${part}`))
       continue
     }
-    const pattern = new RegExp(`^${part.replace(/\[[^\]]*\]|[*?]|[^\w]/g, (one) => patterns[one] ?? other(one))}$`)
+    const pattern = new RegExp(
+      `^${part.replace(/\[[^\]]*\]|[*?]|[^\w]/g, (sign) => patterns[sign] ?? escapedSign(sign))}$`,
+    )
     paths = paths.flatMap((path) =>
       host
         .list(path === '' ? '/' : path)
@@ -97,7 +99,7 @@ function expandGlob(host: HostReader, glob: string): string[] {
 
 const patterns: Readonly<Record<string, string>> = { '*': '.*', '?': '.' }
 
-function other(text: string): string {
+function escapedSign(text: string): string {
   return text.startsWith('[') ? '.' : `\\${text}`
 }
 

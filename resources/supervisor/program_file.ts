@@ -33,7 +33,7 @@ export function headerLine(app: string | undefined): string {
 }
 
 export function renderProgram(program: Program): string {
-  const listener = program.type === 'eventlistener'
+  const isListener = program.type === 'eventlistener'
   const environment = Object.keys(program.environment)
     .sort()
     .map((name) => `${name}=${supervisorVariable(program.environment[name] ?? '')}`)
@@ -41,7 +41,7 @@ export function renderProgram(program: Program): string {
     ['command', supervisorValue(resolveCommand(program))],
     ['directory', program.directory && supervisorValue(program.directory)],
     ['user', program.user],
-    ['events', listener ? program.events.join(',') : undefined],
+    ['events', isListener ? program.events.join(',') : undefined],
     ['environment', environment.length > 0 ? supervisorValue(environment.join(',')) : undefined],
     ['autostart', program.autostart],
     ['autorestart', program.autorestart],
@@ -50,9 +50,9 @@ export function renderProgram(program: Program): string {
     ['stopsignal', program.stopSignal],
     ['stopwaitsecs', Math.ceil(program.stopWait.ms / 1000)],
     ['stopasgroup', program.stopAsGroup],
-    ...logOptions(program, listener ? 'stderr' : 'stdout'),
+    ...logOptions(program, isListener ? 'stderr' : 'stdout'),
     // A listener talks to supervisor over stdout: that is no log.
-    listener ? ['stdout_logfile', 'NONE'] : ['redirect_stderr', true],
+    isListener ? ['stdout_logfile', 'NONE'] : ['redirect_stderr', true],
   ]
   const lines = options.filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`)
   return `${headerLine(program.app)}\n[${program.type}:${program.name}]\n${lines.join('\n')}\n`

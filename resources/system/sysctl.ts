@@ -28,7 +28,7 @@ type Props = z.output<typeof props>
 const state = z.strictObject({
   /** The value in the file of this setting; null without it. */
   boot: z.string().nullable(),
-  /** Null if the file is all that matters. */
+  /** The value that the kernel uses; null if the file must be absent, or the kernel has no such setting. */
   running: z.string().nullable(),
 })
 type State = z.output<typeof state>

@@ -420,7 +420,7 @@ t.test('hints of the API', async (t) => {
     const third = await consoleDirectory.start(words)
     const address = /console for a: (\S+)/.exec(third.text())?.[1] ?? ''
     provider.permit([`${address}/login/callback`])
-    provider.people.set('olga', { preferred_username: 'olga', groups: ['ops'] })
+    provider.claimsByName.set('olga', { preferred_username: 'olga', groups: ['ops'] })
     const login = new ProviderLogin(address)
     t.equal(await login.logIn('olga'), null)
     const olga = login.client

@@ -6,7 +6,7 @@ import { postgresql_database } from '../../resources/databases/postgresql_databa
 import { postgresql_extension } from '../../resources/databases/postgresql_extension.ts'
 import { postgresql_role } from '../../resources/databases/postgresql_role.ts'
 import { giveMariadb, mariadb } from '../support/fake_mariadb.ts'
-import { givePostgresql, psql, readPostgresql, write } from '../support/fake_postgresql.ts'
+import { givePostgresql, psql, readPostgresql, writePostgresql } from '../support/fake_postgresql.ts'
 import { type Declare, proveResources as prove } from '../support/resource_proofs.ts'
 
 const role: Declare = (r) => postgresql_role(r, { name: 'shop' })
@@ -19,7 +19,7 @@ const used = { extensions: { pg_trgm: { version: '1.6', schema: 'public', used: 
 function change(host: VirtualHost, update: (data: ReturnType<typeof readPostgresql>) => void): void {
   const data = readPostgresql(host)
   update(data)
-  write(host, data)
+  writePostgresql(host, data)
 }
 
 t.test('PostgreSQL', async (t) => {

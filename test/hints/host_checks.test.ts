@@ -111,7 +111,7 @@ t.test('the hints about clock and hooks work', async (t) => {
       source,
       hint: 'run converge hooks install again, with the same options',
       broken() {
-        machine.active.delete('converge-configure.timer')
+        machine.activeUnits.delete('converge-configure.timer')
         machine.host.forgetAnswers()
         return hookFinding()
       },

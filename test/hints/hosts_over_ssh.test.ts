@@ -14,7 +14,7 @@ import { ConvergeError } from '../../core/model/errors.ts'
 import { elf } from '../support/elf.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { type Proof, proveCalls } from '../support/proofs.ts'
-import { cutOff, enginesAt, hostAt, linkTo, type Shell, shell } from '../support/shell_hosts.ts'
+import { connectionTo, disconnect, enginesAt, hostAt, type Shell, shell } from '../support/shell_hosts.ts'
 import { until } from '../support/wait_until.ts'
 
 /** An engine that succeeds, unless a file in the directory of the test requests otherwise. */
@@ -60,19 +60,19 @@ t.test('the hints about the shell of the account work', async (t) => {
     {
       source: 'core/fleet/remote/event_stream.ts',
       hint: 'remove what writes to standard output from the startup files of the account on the host, such as ~/.bashrc',
-      broken: () => linkTo(t, loud, directory).runForOutput('true', []),
+      broken: () => connectionTo(t, loud, directory).runForOutput('true', []),
       repaired: () => {
         loud.startup = ''
-        return linkTo(t, loud, directory).runForOutput('true', [])
+        return connectionTo(t, loud, directory).runForOutput('true', [])
       },
     },
     {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'remove exit and exec from ~/.bashrc and the other startup files of the account, or guard them: case $- in *i*) … ;; esac',
-      broken: () => linkTo(t, ending, directory).runForOutput('true', []),
+      broken: () => connectionTo(t, ending, directory).runForOutput('true', []),
       repaired: () => {
         ending.startup = 'case $- in *i*) exit 0 ;; esac'
-        return linkTo(t, ending, directory).runForOutput('true', [])
+        return connectionTo(t, ending, directory).runForOutput('true', [])
       },
     },
   ])
@@ -86,7 +86,7 @@ t.test('the hint about locks that end works', async (t) => {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'check whether the host ends the processes of the account: converge stack exec --host web1 -- sleep 20',
       broken: async () => {
-        const link = linkTo(t, host, state)
+        const link = connectionTo(t, host, state)
         for (;;) {
           await link.connect(true)
           await until(() => !link.isConnected, 'the lock has ended')
@@ -94,7 +94,7 @@ t.test('the hint about locks that end works', async (t) => {
       },
       repaired: () => {
         host.startup = ''
-        return linkTo(t, host, state).connect(true)
+        return connectionTo(t, host, state).connect(true)
       },
     },
   ])
@@ -102,26 +102,26 @@ t.test('the hint about locks that end works', async (t) => {
 
 t.test('the hints about hosts in use work', async (t) => {
   const [state, other] = [scratch(t), scratch(t)]
-  const first = linkTo(t, shell(), state)
+  const first = connectionTo(t, shell(), state)
   await first.connect(true)
   const same = scratch(t)
-  await linkTo(t, shell(), same).connect(true)
+  await connectionTo(t, shell(), same).connect(true)
   proveCalls(t, [
     {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
-      broken: () => linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true),
+      broken: () => connectionTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true),
       repaired: async () => {
         first.close()
         await until(() => !existsSync(join(state, 'held')), 'the host is released')
-        await linkTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true)
+        await connectionTo(t, shell(), state, { rollout: 'deploy-2' }).connect(true)
       },
     },
     {
       source: 'core/fleet/remote/host_connection.ts',
       hint: 'correct the address and port of one entry, or HostName and Port in ~/.ssh/config; if they are one host, write one entry with the layers of both',
-      broken: () => linkTo(t, shell(), same, { name: 'web2' }).connect(true),
-      repaired: () => linkTo(t, shell(), other, { name: 'web2' }).connect(true),
+      broken: () => connectionTo(t, shell(), same, { name: 'web2' }).connect(true),
+      repaired: () => connectionTo(t, shell(), other, { name: 'web2' }).connect(true),
     },
   ])
 })
@@ -130,7 +130,7 @@ t.test('the hints about sudo work', async (t) => {
   const directory = scratch(t)
   const host = shell({ startup: `PATH=${directory}:$PATH` })
   const sudo = (script: string) => writeFileSync(join(directory, 'sudo'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-  const output = (how: 'none' | 'free') => linkTo(t, host, directory, { sudo: how }).runForOutput('true', [])
+  const output = (how: 'none' | 'free') => connectionTo(t, host, directory, { sudo: how }).runForOutput('true', [])
   const proof: Proof = {
     source: 'core/fleet/remote/sudo_refusal.ts',
     hint: 'let the account use sudo (/etc/sudoers.d), connect as root, or set "sudo": false and a "prefix" for the host',
@@ -162,7 +162,7 @@ t.test('the hints about missing programs on a host work', async (t) => {
       runtimes,
       step: () => undefined,
     }
-    return new Uploader(linkTo(t, host, directory), options).uploadMissing(['node'], [])
+    return new Uploader(connectionTo(t, host, directory), options).uploadMissing(['node'], [])
   }
   const own = `node=${process.execPath}\nversion=${process.version}`
   const probed = (facts: string) => shell({ answers: { 'uname -s': facts } })
@@ -265,7 +265,7 @@ t.test('the hints about runs on a host work', async (t) => {
         lost.mark('waits')
         const host = hostAt(t, unreachable, lost.place, engineAt(lost.place))
         await host.run(request, ({ event }) => {
-          if (event === 'start') cutOff(unreachable)
+          if (event === 'start') disconnect(unreachable)
         })
       },
       repaired: () => {

@@ -10,7 +10,7 @@ import { scratch } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { hintPattern, type Proof, proveCalls, proveCommands } from '../support/proofs.ts'
 import { rolloutReport } from '../support/screen.ts'
-import { linkTo, shell } from '../support/shell_hosts.ts'
+import { connectionTo, shell } from '../support/shell_hosts.ts'
 
 const hosts = {
   web1: { address: '127.0.0.1', port: 1, layers: ['app'] },
@@ -137,7 +137,7 @@ t.test('the hints about commands on hosts work', async (t) => {
   const reached = (sudo: 'none' | 'free') =>
     ({ selectable, host: {}, target: { user: 'jane' }, open: null, sudo }) as never
   const runSleep = (timeout: number) =>
-    runCommand(linkTo(t, shell(), scratch(t)), {
+    runCommand(connectionTo(t, shell(), scratch(t)), {
       ...{ words: ['sleep', '1'], account: null, timeout, onOutput: () => undefined },
       interrupt: new AbortController().signal,
     })
@@ -155,7 +155,7 @@ t.test('the hints about commands on hosts work', async (t) => {
   }
   const runAndPrint = async (command: string) => {
     let kept = 0
-    await runCommand(linkTo(t, shell(), scratch(t)), {
+    await runCommand(connectionTo(t, shell(), scratch(t)), {
       ...{ words: ['sh', '-c', command], account: null, timeout: 60, maxOutput: 1 << 20 },
       onOutput: (text) => {
         kept += text.length

@@ -11,7 +11,7 @@ import { Secrets } from '../../core/model/secrets.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { Sandbox } from '../support/program.ts'
 import { hintPattern, type Proof, proveCalls } from '../support/proofs.ts'
-import { linkTo, shell } from '../support/shell_hosts.ts'
+import { connectionTo, shell } from '../support/shell_hosts.ts'
 
 const hosts = { web1: { address: '127.0.0.1', port: 1, layers: ['app'] } }
 const stack = JSON.stringify({ name: 'shop', layers: { app: { roles: ['base'] } }, hosts })
@@ -27,7 +27,7 @@ t.test('the hints about the password for sudo work', async (t) => {
   writeFileSync(join(directory, 'sudo'), `#!/bin/sh\n${asking}\n`, { mode: 0o755 })
   const output = (prompt: (() => Promise<string>) | null) => {
     const password = sudoPassword(prompt, () => undefined)
-    return linkTo(t, host, directory, { sudo: { password } }).runForOutput('true', [])
+    return connectionTo(t, host, directory, { sudo: { password } }).runForOutput('true', [])
   }
   t.teardown(() => delete process.env.CONVERGE_SUDO_PASSWORD)
   proveCalls(t, [

@@ -396,7 +396,7 @@ t.test('the hints about failures during a run work', async (t) => {
     {
       source: 'core/converge/apply_change.ts',
       hint: 'find out what else changes it at the same time, or correct the resource type',
-      broken: (r) => probe({ lies: true })(r, { name: 'a', value: 'x' }),
+      broken: (r) => probe({ appliesNothing: true })(r, { name: 'a', value: 'x' }),
       repaired: (r) => probe()(r, { name: 'a', value: 'x' }),
     },
     {

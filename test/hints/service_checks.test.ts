@@ -109,7 +109,7 @@ t.test('the hints about supervisord work', async (t) => {
       source: 'recipes/checks/supervisor.ts',
       hint: 'converge start',
       broken() {
-        host.supervisor.die(host.machine)
+        host.supervisor.endSupervisord(host.machine)
         host.machine.forgetAnswers()
         return check()
       },

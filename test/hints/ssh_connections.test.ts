@@ -15,7 +15,7 @@ const can = needs(t, ['root', 'sshd'])
 const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { skip: !can }, run)
 
 async function connected(person: Operator, sshd: OwnSshd): Promise<Connection> {
-  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   return person.connector().connect(await person.target(sshd))
 }
 
@@ -70,7 +70,7 @@ test('certificates of hosts', async (t) => {
   const plain = await ownSshd(t, options)
   const certificate = await certify(authority, `${key.file}.pub`, { of: 'host', principals: ['127.0.0.1'] })
   const certified = await ownSshd(t, { ...options, lines: [`HostCertificate ${certificate}`] })
-  person.knows(`@cert-authority * ${authority.line}`)
+  person.setKnownHosts(`@cert-authority * ${authority.line}`)
   const connect = async (sshd: OwnSshd) => (await person.connector().connect(await person.target(sshd))).close()
   const path = process.env.PATH
   const empty = join(at, 'empty')

@@ -6,7 +6,7 @@ import { service } from '../../resources/services/service.ts'
 import { service_reload } from '../../resources/services/service_reload.ts'
 import { SupervisorReader } from '../../resources/supervisor/client.ts'
 import { supervisor_program } from '../../resources/supervisor/supervisor_program.ts'
-import { type Behaviour, FakeSupervisor, type Taken } from '../support/fake_supervisor.ts'
+import { type Behaviour, FakeSupervisor, type LoadedProgram } from '../support/fake_supervisor.ts'
 import { proveCalls } from '../support/proofs.ts'
 import { type Declare, proveResources } from '../support/resource_proofs.ts'
 
@@ -85,7 +85,7 @@ t.test('the hints about the connection to supervisord work', async (t) => {
 t.test('the hints about faults of supervisord work', async (t) => {
   const source = 'resources/supervisor/faults.ts'
   /** Finds the command of a program and opens its log, as supervisord does when it starts it. */
-  const programs = (_: string, { config }: Taken, host: VirtualHost): Behaviour => {
+  const programs = (_: string, { config }: LoadedProgram, host: VirtualHost): Behaviour => {
     const option = (name: string) => new RegExp(`^${name}=(\\S+)`, 'm').exec(config)?.[1] ?? ''
     const command = host.stat(option('command'))
     if (command === null) return { fault: 20 }

@@ -84,3 +84,10 @@ t.test('each broken promise is named', async (t) => {
   )
   t.match((await failures(issue, [{ name: 'x', props: { lines: ['a'] }, fails: /x/ }]))[0], 'the run did not fail')
 })
+
+t.test('checks the host after an expected failure too', async (t) => {
+  const then: ContractCase<Props>['then'] = (host) => host.assertFile(path, 'a\n')
+  const refused = { props: { lines: ['a'] }, host: { files: { [path]: null } }, fails: 'directory' }
+  const [message] = await failures(issue, [{ ...refused, name: 'x', then }])
+  t.match(message, path)
+})

@@ -28,7 +28,7 @@ async function ended(child: ChildProcess): Promise<{ readonly status: number | n
 t.test('the console', async (t) => {
   if (!needs(t, stackNeeds)) return
   const node = await node22()
-  const { operator, hosts, commit, version, hold, release } = await consoleStack(t)
+  const { operator, hosts, commit, version, holdDeploys: hold, releaseDeploys: release } = await consoleStack(t)
   const [one, two] = hosts
 
   let running = await ConsoleProcess.start(operator, node, port)

@@ -42,10 +42,10 @@ if (await runsOnNode22(t, import.meta.url)) {
   t.test('login by OpenID Connect', async (t) => {
     const whole = await consoleWithProvider(t)
     const { provider, admin, account, lines, browser } = whole
-    provider.people.set('ann', { preferred_username: 'ann', groups: ['support', 'developers'] })
-    provider.people.set('olga', { preferred_username: 'olga', groups: ['ops'] })
-    provider.people.set('zoe', { preferred_username: 'zoe' })
-    provider.people.set('thief', { preferred_username: 'BOB', groups: ['ops'] })
+    provider.claimsByName.set('ann', { preferred_username: 'ann', groups: ['support', 'developers'] })
+    provider.claimsByName.set('olga', { preferred_username: 'olga', groups: ['ops'] })
+    provider.claimsByName.set('zoe', { preferred_username: 'zoe' })
+    provider.claimsByName.set('thief', { preferred_username: 'BOB', groups: ['ops'] })
     await account('bob', 'show')
 
     await t.test('makes an account, whose levels follow its groups at each login', async (t) => {
@@ -58,10 +58,10 @@ if (await runsOnNode22(t, import.meta.url)) {
       ])
       t.equal((await ann.client.send('DELETE', '/api/session')).status, 200)
       t.equal((await ann.client.send('GET', '/api/session')).status, 401)
-      provider.people.set('ann', { preferred_username: 'renamed', groups: 'ops' })
+      provider.claimsByName.set('ann', { preferred_username: 'renamed', groups: 'ops' })
       t.equal(await ann.logIn('ann'), null)
       t.match((await ann.client.send('GET', '/api/session')).body, { account: 'ann', isAdmin: true })
-      provider.people.set('ann', { preferred_username: 'ann', groups: [{ name: 'ops' }, 7] })
+      provider.claimsByName.set('ann', { preferred_username: 'ann', groups: [{ name: 'ops' }, 7] })
       const former = ann.client.cookie
       t.equal(await ann.logIn('ann'), null)
       t.match((await ann.client.send('GET', '/api/session')).body, { isAdmin: false, levels: {} })
@@ -102,7 +102,7 @@ if (await runsOnNode22(t, import.meta.url)) {
       const thief = browser()
       t.match(await thief.logIn('thief'), /^the name bob belongs to an account with a password/)
       t.equal((await thief.client.send('GET', '/api/session')).status, 401)
-      provider.people.set('thief', { preferred_username: 'ann', groups: ['ops'] })
+      provider.claimsByName.set('thief', { preferred_username: 'ann', groups: ['ops'] })
       t.match(await thief.logIn('thief'), /^the name ann belongs to another person of the provider/)
       t.match(await audited(whole), [{ action: 'login failed', detail: { reason: /belongs to another person/ } }])
       t.match((await admin.send('GET', '/api/accounts')).body, [{ name: 'ann' }, { name: 'bob', isAdmin: false }])
@@ -111,7 +111,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     await t.test('names that cannot be used', async (t) => {
       const one = browser()
       for (const name of ['', undefined, 7, '../root', 'a b', 'x'.repeat(65), '<script>']) {
-        provider.people.set('odd', { preferred_username: name })
+        provider.claimsByName.set('odd', { preferred_username: name })
         t.match(await one.logIn('odd'), /claim preferred_username/, `${name}`)
       }
     })
@@ -120,20 +120,23 @@ if (await runsOnNode22(t, import.meta.url)) {
       const ann = browser()
       const begun = await ann.atProvider(await ann.begin(), 'ann')
       const notBegun = /^this browser has not begun this login/
-      t.match(await browser().callBack(begun), notBegun, 'without the cookie')
+      t.match(await browser().returnToConsole(begun), notBegun, 'without the cookie')
       const eve = browser()
       await eve.begin()
-      t.match(await eve.callBack(begun), notBegun, 'with the cookie of another login')
-      t.match(await ann.callBack(begun.replace(/state=[^&]*/, 'state=other')), notBegun)
-      t.match(await ann.callBack(begun), notBegun, 'an attempt counts once')
+      t.match(await eve.returnToConsole(begun), notBegun, 'with the cookie of another login')
+      t.match(await ann.returnToConsole(begun.replace(/state=[^&]*/, 'state=other')), notBegun)
+      t.match(await ann.returnToConsole(begun), notBegun, 'an attempt counts once')
       const twice = await ann.atProvider(await ann.begin(), 'ann')
-      t.match(await ann.callBack(`${twice}&state=${new URL(twice).searchParams.get('state')}`), /answer .* is wrong/)
+      t.match(
+        await ann.returnToConsole(`${twice}&state=${new URL(twice).searchParams.get('state')}`),
+        /answer .* is wrong/,
+      )
       const used = await ann.atProvider(await ann.begin(), 'ann')
-      t.equal(await ann.callBack(used), null)
+      t.equal(await ann.returnToConsole(used), null)
       const code = new URL(used).searchParams.get('code') ?? ''
       const next = await ann.atProvider(await ann.begin(), 'ann')
       const replayed = next.replace(/code=[^&]*/, `code=${code}`)
-      t.match(await ann.callBack(replayed), /^the provider does not accept the code/)
+      t.match(await ann.returnToConsole(replayed), /^the provider does not accept the code/)
       const other = await fetch(`${whole.running.address}/api/login/provider`, {
         ...{ method: 'POST', headers: { Origin: 'https://evil.example' } },
       })
@@ -145,13 +148,13 @@ if (await runsOnNode22(t, import.meta.url)) {
       const url = await ann.begin()
       const nonce = new URL(url).searchParams.get('nonce') ?? ''
       const wrong = await ann.atProvider(url.replace(/nonce=[^&]*/, 'nonce=other'), 'ann')
-      t.match(await ann.callBack(wrong), /^the ID token is not for this login: its claim nonce is wrong/)
+      t.match(await ann.returnToConsole(wrong), /^the ID token is not for this login: its claim nonce is wrong/)
       t.ok(nonce.length > 30)
       const answer = await ann.atProvider(await ann.begin(), 'ann')
       provider.tamper = (body) => {
-        body.id_token = provider.signAgain(body.id_token, { aud: 'other' })
+        body.id_token = provider.signWithClaims(body.id_token, { aud: 'other' })
       }
-      t.match(await ann.callBack(answer), /^the ID token is not for this login: its claim aud is wrong/)
+      t.match(await ann.returnToConsole(answer), /^the ID token is not for this login: its claim aud is wrong/)
       provider.tamper = (body) => {
         body.id_token = `${String(body.id_token).slice(0, -8)}AAAAAAAA`
       }
@@ -168,7 +171,7 @@ if (await runsOnNode22(t, import.meta.url)) {
 
     await t.test('clocks that differ', async (t) => {
       provider.tamper = (body) => {
-        body.id_token = provider.signAgain(body.id_token, { exp: Math.floor(Date.now() / 1000) - 60 })
+        body.id_token = provider.signWithClaims(body.id_token, { exp: Math.floor(Date.now() / 1000) - 60 })
       }
       t.match(await browser().logIn('ann'), /compare the clocks/)
       provider.tamper = () => undefined
@@ -191,7 +194,7 @@ if (await runsOnNode22(t, import.meta.url)) {
       const answer = await ann.atProvider(await ann.begin(), 'ann')
       await provider.stop()
       t.match(
-        await ann.callBack(answer),
+        await ann.returnToConsole(answer),
         /^cannot reach the provider at http:\S+: (ECONNREFUSED|UND_ERR_SOCKET|ECONNRESET)$/,
       )
       t.match(await audited(whole), [{ action: 'login failed', detail: { reason: /^cannot reach the provider/ } }])
@@ -210,7 +213,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     const fail = async () => {
       const one = browser()
       const state = new URL(await one.begin()).searchParams.get('state')
-      return one.callBack(`${callback}&state=${state}&iss=${encodeURIComponent(provider.issuer)}`)
+      return one.returnToConsole(`${callback}&state=${state}&iss=${encodeURIComponent(provider.issuer)}`)
     }
     await browser().logIn('')
     for (let count = 0; count < 50; count++) t.match(await fail(), /^the provider does not accept the code/)
@@ -221,7 +224,7 @@ if (await runsOnNode22(t, import.meta.url)) {
 
   t.test('settings that do not fit the provider', async (t) => {
     const wrong = await consoleWithProvider(t, { clientSecret: 'wrong' })
-    wrong.provider.people.set('ann', { preferred_username: 'ann' })
+    wrong.provider.claimsByName.set('ann', { preferred_username: 'ann' })
     t.match(await wrong.browser().logIn('ann'), /^the provider does not accept the client id or the client secret/)
     const { issuer } = wrong.provider
     const gone = await IdentityProvider.start()
@@ -245,12 +248,12 @@ if (await runsOnNode22(t, import.meta.url)) {
 
   t.test('an e-mail address as the name', async (t) => {
     const { provider, browser } = await consoleWithProvider(t, { account_claim: 'email' })
-    provider.people.set('ann', { email: 'ann@example.com' })
+    provider.claimsByName.set('ann', { email: 'ann@example.com' })
     const ann = browser()
     t.match(await ann.logIn('ann'), /has not verified the e-mail address/)
-    provider.people.set('ann', { email: 'ann@example.com', email_verified: 'true' })
+    provider.claimsByName.set('ann', { email: 'ann@example.com', email_verified: 'true' })
     t.match(await ann.logIn('ann'), /has not verified the e-mail address/)
-    provider.people.set('ann', { email: 'ann@example.com', email_verified: true })
+    provider.claimsByName.set('ann', { email: 'ann@example.com', email_verified: true })
     t.equal(await ann.logIn('ann'), null)
     t.match((await ann.client.send('GET', '/api/session')).body, { account: 'ann@example.com' })
   })
@@ -278,7 +281,7 @@ if (await runsOnNode22(t, import.meta.url)) {
       password: false,
       provider: { label: 'the company account' },
     })
-    provider.people.set('olga', { preferred_username: 'olga', groups: ['ops'] })
+    provider.claimsByName.set('olga', { preferred_username: 'olga', groups: ['ops'] })
     const olga = new ProviderLogin(restarted.address)
     t.equal(await olga.logIn('olga'), null)
     t.match(await olga.client.send('POST', '/api/invitations', {}), {
@@ -297,7 +300,7 @@ if (await runsOnNode22(t, import.meta.url)) {
   t.test('a login in a browser', async (t) => {
     if (!needs(t, ['chromium'])) return
     const { provider, running } = await consoleWithProvider(t)
-    provider.people.set('ann', { preferred_username: 'ann', groups: ['developers'] })
+    provider.claimsByName.set('ann', { preferred_username: 'ann', groups: ['developers'] })
     const chrome = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
     t.teardown(() => chrome.close())
     const context = await chrome.newContext()

@@ -12,7 +12,7 @@ const port = 18485
 t.test('the pages of the console', async (t) => {
   if (!needs(t, [...stackNeeds, 'chromium'])) return
   const node = await node22()
-  const { operator, hosts, commit, version, hold, release } = await consoleStack(t)
+  const { operator, hosts, commit, version, holdDeploys: hold, releaseDeploys: release } = await consoleStack(t)
   const running = await ConsoleProcess.start(operator, node, port)
   t.teardown(() => running.end('SIGKILL'))
   const browser: Browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })

@@ -9,7 +9,7 @@ import { needs } from '../support/machine.ts'
 import { planned } from '../support/role_plans.ts'
 import { aptProxy } from './support/apt_proxy.ts'
 import { type Distribution, distributions, systemOf } from './support/distributions.ts'
-import { put } from './support/host_files.ts'
+import { writeFileWithParents } from './support/host_files.ts'
 import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
 import { webApps } from './support/web_apps.ts'
 
@@ -34,8 +34,8 @@ const site = {
 /** Writes two apps with the same version, as the host receives them. */
 function writeApps(root: string, version: string): void {
   cpSync(`${project}/fixtures/example-node-app`, `${root}/opt/apps/shop`, { recursive: true })
-  put(`${root}/opt/apps/shop/VERSION`, `${version}\n`)
-  put(`${root}/opt/apps/wiki/index.php`, `<?php echo '${version} ' . PHP_VERSION . PHP_EOL;\n`)
+  writeFileWithParents(`${root}/opt/apps/shop/VERSION`, `${version}\n`)
+  writeFileWithParents(`${root}/opt/apps/wiki/index.php`, `<?php echo '${version} ' . PHP_VERSION . PHP_EOL;\n`)
 }
 
 interface Scene {
@@ -56,8 +56,8 @@ class Machine {
     }
     const { suite } = distribution
     const host = await (init === 'systemd' ? network.systemdHost(suite, options) : network.host(suite, options))
-    put(`${host.root}/etc/apt/apt.conf.d/99proxy`, proxy)
-    put(`${host.root}/etc/converge/site.json`, JSON.stringify(site))
+    writeFileWithParents(`${host.root}/etc/apt/apt.conf.d/99proxy`, proxy)
+    writeFileWithParents(`${host.root}/etc/converge/site.json`, JSON.stringify(site))
     await host.run(`setsid /usr/local/bin/node -e "${client}" > /dev/null 2>&1 &`)
     return new Machine(host)
   }

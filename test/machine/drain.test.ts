@@ -42,7 +42,7 @@ async function worldOf(t: Test): Promise<World> {
   const site = await siteOf(t)
   const reported: string[] = []
   let cause = 0
-  const balancer = await RealBalancer.of(t, site)
+  const balancer = await RealBalancer.create(t, site)
   const roll = (environments: Environments = {}, options: object = {}) => {
     reported.length = 0
     cause++
@@ -224,7 +224,7 @@ t.test('behind a balancer', async (t) => {
   })
 
   await t.test('drains at two balancers, one of them over TCP, and at one after the other has ended', async (t) => {
-    const other = await (await RealBalancer.of(t, site, 'other')).start()
+    const other = await (await RealBalancer.create(t, site, 'other')).start()
     const tcp = { host: '127.0.0.1', port: balancer.runtimePort }
     const both = { balancers: [tcp, { socket: other.socket }] }
     const first = await visited({}, both)

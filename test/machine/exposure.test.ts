@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { merge } from '../../core/node/merge.ts'
 import { catalogue } from '../../recipes/catalogue.ts'
-import { haveEggs, keepEggs, offeredEggs } from '../support/eggs.ts'
+import { hasStoredEggs, offeredEggs, storeEggs } from '../support/eggs.ts'
 import { needs } from '../support/machine.ts'
 import { rolesOfLayers, serveRepositories, solrDirectory, stackOf } from './support/exposed_stack.ts'
 import { systemdHostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
@@ -260,10 +260,10 @@ async function converged(t: Test, network: TestNetwork): Promise<ReadonlyMap<str
     )
   const several = new Operator(network)
   several.write({ 'stack.yaml': stack(false, {}) })
-  if (!haveEggs()) {
+  if (!hasStoredEggs()) {
     await runOperator(t, several, 'run', 'setup', '--host', 'plone')
     await runOperator(t, several, 'run', 'build', '--host', 'plone')
-    keepEggs(`${hosts.get('plone')?.root}/srv/www/plone_instances/shared`)
+    storeEggs(`${hosts.get('plone')?.root}/srv/www/plone_instances/shared`)
   }
   const eggs = await offeredEggs(t, network.gateway)
   several.write({ 'stack.yaml': stack(false, eggs) })

@@ -315,9 +315,9 @@ t.test('the hosts of a stack', async (t) => {
   })
 
   await t.test('works over a slow link', async (t) => {
-    await one.slow({ delayMs: 100, lossPercent: 1 })
+    await one.setSlowness({ delayMs: 100, lossPercent: 1 })
     t.match(await operator.json(['configure']), { status: 0, report: { outcome: 'unchanged' } })
-    await one.slow(null)
+    await one.setSlowness(null)
   })
 
   await t.test('refuses a host with another host key', async (t) => {

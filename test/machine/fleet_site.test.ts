@@ -56,14 +56,14 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       t.strictSame(await site.balancedHosts(frontend), hosts, `the hosts in HAProxy of ${frontend}`)
   }
 
-  const setupRestarts = (kind: string, settings: Parameters<FleetSite['change']>[0]) =>
+  const setupRestarts = (kind: string, settings: Parameters<FleetSite['changeAttributes']>[0]) =>
     scene(`setup restarts the clients, ${kind}`, async (t) => {
-      const before = await Promise.all(clients.map((name) => site.process(name)))
-      site.change(settings)
+      const before = await Promise.all(clients.map((name) => site.clientPid(name)))
+      site.changeAttributes(settings)
       let done: Outcome | undefined
       assertNoFailures(
         t,
-        await site.visited(async () => {
+        await site.measureVisits(async () => {
           done = await stack(t, 0, 'setup')
         }),
       )
@@ -75,17 +75,18 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
         announced.filter(({ host }) => clients.includes(host)),
         clients.map((host) => ({ host, what: ['plone_instances-client1'] })),
       )
-      for (const [index, name] of clients.entries()) t.not(await site.process(name), before[index], `${name} restarts`)
-      await site.served(clients)
+      for (const [index, name] of clients.entries())
+        t.not(await site.clientPid(name), before[index], `${name} restarts`)
+      await site.waitUntilServed(clients)
     })
 
   await scene('setup of new hosts', async (t) => {
-    await site.add('zeo', ...clients, ...frontends, ...shops, ...others)
+    await site.addHosts('zeo', ...clients, ...frontends, ...shops, ...others)
     t.match(await site.operator.run(['check']), {
       status: 0,
       stdout: /^example: 11 hosts, 5 layers, 3 apps: nothing wrong$/m,
     })
-    await site.haveEggs(async () => {
+    await site.shareEggs(async () => {
       await stack(t, 0, 'run', 'setup', '--host', 'plone1')
       await stack(t, 0, 'run', 'build', '--host', 'plone1')
     }, 'plone1')
@@ -111,10 +112,10 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       first.events.filter(({ event }) => event === 'health'),
       [{ ok: true }],
     )
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     for (const shop of shops) t.match(await site.page(shop), /^one /, `${shop} answers`)
     t.strictSame(
-      clients.map((name) => site.migrated(name)),
+      clients.map((name) => site.migrations(name)),
       [['1 on plone1'], [], []],
     )
     t.equal(await site.page('lb1', '@@put?key=a&value=kept&blob=1'), 'ok\n')
@@ -158,7 +159,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const drained = (await balancer()).map(({ servers = [] }) => servers.find(({ name }) => name === server))
     t.match(drained, [{ takesVisitors: false }, { takesVisitors: false }])
     t.match(await balancer('ready', server), [{ server: { admin: 'ready' } }, { server: { admin: 'ready' } }])
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     t.match(await site.operator.run(['balancer', 'drain']), { status: 2, stderr: /missing argument SERVER/ })
     t.match(await site.operator.run(['balancer', 'list', '--host', 'zeo']), {
       status: 2,
@@ -171,7 +172,7 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     let deployed: Outcome | undefined
     assertNoFailures(
       t,
-      await site.visited(async () => {
+      await site.measureVisits(async () => {
         deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
       }),
     )
@@ -182,9 +183,9 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       deployed.events.filter(({ event }) => event === 'health'),
       clients.map(() => ({ ok: true })),
     )
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     t.strictSame(
-      clients.map((name) => site.migrated(name)),
+      clients.map((name) => site.migrations(name)),
       [['1 on plone1', '2 on plone1'], [], []],
     )
   })
@@ -192,13 +193,13 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
   await scene('a revision that cannot be built', async (t) => {
     const good = site.read('cfg/base.cfg')
     await site.commit({ 'cfg/base.cfg': good.replace('versions.cfg', 'missing.cfg') })
-    const visits = await site.visited(async () => {
+    const visits = await site.measureVisits(async () => {
       const failed = await stack(t, 1, 'deploy', '--strategy', 'canary')
       t.strictSame(batches(failed, 'switch'), [])
       t.match(failed.report?.hosts[1]?.failure?.output, /missing\.cfg/)
     })
     assertNoFailures(t, visits)
-    await site.served(clients, '2')
+    await site.waitUntilServed(clients, '2')
     await site.commit({ 'cfg/base.cfg': good })
   })
 
@@ -206,38 +207,38 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const good = site.read(zcml)
     await site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
     const args = ['deploy', '--app', 'plone_instances', '--strategy', 'canary'] as const
-    const visits = await site.visited(async () => {
+    const visits = await site.measureVisits(async () => {
       const stopped = await stack(t, 1, ...args)
       t.strictSame(batches(stopped, 'switch'), ['plone1'])
       t.match(outcomes(stopped), { plone1: 'failed', plone2: 'changed', plone3: 'changed' })
-      await site.served(['plone2', 'plone3'], '2')
+      await site.waitUntilServed(['plone2', 'plone3'], '2')
       await stack(t, 0, 'rollback', '--host', 'plone1')
-      await site.served(clients, '2')
+      await site.waitUntilServed(clients, '2')
       const { status, stdout } = await site.operator.run([...args, '--rollback-on-failure'])
       t.equal(status, 1)
       t.match(stdout, /^! plone1 failed in switch$/m)
       t.match(stdout, /^stopped: one host failed, and --max-failures is 0$/m)
       t.match(stdout, /^rolled back: plone1$/m)
-      await site.served(clients, '2')
+      await site.waitUntilServed(clients, '2')
     })
     assertNoFailures(t, visits)
     await site.commit({ [zcml]: good })
   })
 
   await scene('a parallel deploy of two apps', async (t) => {
-    const [commit, shop] = [await site.commit(), await site.commitOfShop('two')]
+    const [commit, shop] = [await site.commit(), await site.commitShop('two')]
     let deployed: Outcome | undefined
     // Failed requests are allowed: clients restart together, and so does the ZEO server.
     assertVisited(
       t,
-      await site.visited(async () => {
+      await site.measureVisits(async () => {
         deployed = await stack(t, 0, 'deploy', '--strategy', 'parallel')
       }),
     )
     if (deployed === undefined) return
     t.strictSame(deployed.report?.commits, { zeoserver: commit, plone_instances: commit, shop })
     t.strictSame(batches(deployed, 'switch'), ['zeo', 'plone1', 'plone2 plone3', 'shop1 shop2'])
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     for (const shop of shops) t.match(await site.page(shop), /^two /, `${shop} runs the new release`)
   })
 
@@ -247,63 +248,63 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
     const phases = events.flatMap((event) => (event.event === 'phase' ? event.phase : []))
     t.strictSame(phases, ['connect'], 'if a selected host is unreachable, the rollout does not start')
     await site.commit()
-    const visits = await site.visited(async () => {
+    const visits = await site.measureVisits(async () => {
       const deployed = await stack(t, 0, 'deploy', '--app', 'plone_instances', '--strategy', 'rolling')
       t.match(deployed.report?.warnings, [
         /^lb2.*it is not configured \(run converge stack configure when it can be reached\)$/,
       ])
     })
     assertNoFailures(t, visits)
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     await site.switchOn('lb2')
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     t.match(outcomes(await stack(t, 0, 'configure')), { lb2: 'unchanged' })
   })
 
   await scene('a host is added', async (t) => {
-    await site.add('plone4')
-    assertNoFailures(t, await site.visited(() => stack(t, 0, 'setup', '--host', 'plone4')))
-    await site.served([...clients, 'plone4'])
-    t.strictSame(site.migrated('plone4'), [])
+    await site.addHosts('plone4')
+    assertNoFailures(t, await site.measureVisits(() => stack(t, 0, 'setup', '--host', 'plone4')))
+    await site.waitUntilServed([...clients, 'plone4'])
+    t.strictSame(site.migrations('plone4'), [])
     await balances(t, [...clients, 'plone4'])
   })
 
   await scene('a host is removed', async (t) => {
-    const visits = await site.visited(async () => {
+    const visits = await site.measureVisits(async () => {
       await stack(t, 0, 'shutdown', '--host', 'plone4')
       await balances(t, clients)
-      site.forget('plone4')
+      site.removeHost('plone4')
       await stack(t, 0, 'configure')
     })
     assertNoFailures(t, visits)
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     await balances(t, clients)
   })
 
   await scene('a client host that is down comes back while the others restart', async (t) => {
     await site.fail('plone3')
-    await site.served(['plone1', 'plone2'])
+    await site.waitUntilServed(['plone1', 'plone2'])
     await site.commit()
-    const before = await site.process('plone1')
-    const visits = await site.visited(async () => {
+    const before = await site.clientPid('plone1')
+    const visits = await site.measureVisits(async () => {
       const app = ['--app', 'plone_instances'] as const
       const deploying = stack(t, 0, 'deploy', ...app, '--strategy', 'rolling', '--down', 'skip')
-      await until(async () => (await site.process('plone1')) !== before, 'plone1 restarts', 120)
+      await until(async () => (await site.clientPid('plone1')) !== before, 'plone1 restarts', 120)
       await site.boot('plone3')
       t.match(outcomes(await deploying), { plone1: 'changed', plone2: 'changed', plone3: 'skipped' })
       // The host was off during the deployment, and receives it now.
       await stack(t, 0, 'configure')
     })
     assertNoFailures(t, visits)
-    await site.served(clients)
+    await site.waitUntilServed(clients)
   })
 
   await scene('the ZEO server gets another address', async (t) => {
-    const address = await site.move('zeo')
+    const address = await site.addPrivateAddress('zeo')
     let configured: Outcome | undefined
     assertNoFailures(
       t,
-      await site.visited(async () => {
+      await site.measureVisits(async () => {
         configured = await stack(t, 0, 'configure')
       }),
     )
@@ -318,40 +319,40 @@ t.test('a ZEO server, three clients, two frontends, and five hosts beside them',
       const { stdout } = await site.host(client).run(`ss -Htn state established dport = :8001`)
       t.match(stdout, `${address}:8001`, `${client} reaches the ZEO server there`)
     }
-    await site.served(clients)
+    await site.waitUntilServed(clients)
     t.equal((await stack(t, 0, 'configure')).report?.outcome, 'unchanged')
   })
 
   await setupRestarts('with the runtime API of the balancers', { environment: { STEP: 'one' } })
 
   await scene('the timers of all hosts fire in the same second, with a restart due', async (t) => {
-    const before = await Promise.all(clients.map((name) => site.process(name)))
+    const before = await Promise.all(clients.map((name) => site.clientPid(name)))
     const timer = (name: string) => {
       const program = '/etc/supervisor/conf.d/plone_instances-client1.conf'
       return site.host(name).run(`echo "; by hand" >> ${program}; /usr/local/lib/converge/this-host configure 2>&1`)
     }
-    assertNoFailures(t, await site.visited(() => Promise.all(clients.map((name) => timer(name)))))
-    const after = await Promise.all(clients.map((name) => site.process(name)))
+    assertNoFailures(t, await site.measureVisits(() => Promise.all(clients.map((name) => timer(name)))))
+    const after = await Promise.all(clients.map((name) => site.clientPid(name)))
     for (const [index, name] of clients.entries()) t.not(after[index], before[index], `${name} has restarted`)
-    await site.served(clients)
+    await site.waitUntilServed(clients)
   })
 
   await scene('a canary deploy succeeds, and all hosts roll back', async (t) => {
     const before = site.latest
     await site.commit()
     const app = ['--app', 'plone_instances'] as const
-    const deploying = await site.visited(async () => {
+    const deploying = await site.measureVisits(async () => {
       const deployed = await stack(t, 0, 'deploy', ...app, '--strategy', 'canary')
       t.strictSame(batches(deployed, 'switch'), ['plone1', 'plone2 plone3'], 'the one that migrates is the canary')
     })
     assertNoFailures(t, deploying)
-    await site.served(clients)
-    const returning = await site.visited(async () => {
+    await site.waitUntilServed(clients)
+    const returning = await site.measureVisits(async () => {
       const returned = await stack(t, 0, 'rollback', ...app)
       t.strictSame(batches(returned, 'rollback'), clients)
     })
     assertNoFailures(t, returning)
-    await site.served(clients, before)
+    await site.waitUntilServed(clients, before)
   })
 
   await setupRestarts('without it', { environment: { STEP: 'two' }, balancerPort: null })

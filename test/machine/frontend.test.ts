@@ -219,7 +219,7 @@ t.test('the front end', async (t) => {
       const mark = coming.count
       await until(() => coming.count > mark + 100, 'more visitors arrive')
       t.strictSame(failureOf(report), undefined)
-      t.strictSame(await coming.home(), [], 'no visitor got an error')
+      t.strictSame(await coming.stop(), [], 'no visitor got an error')
       t.equal(report.resources.filter(({ name }) => name.startsWith('service_reload')).length, 3)
       const admin = (await runtime.servers()).map(({ name, admin }) => [name, admin])
       t.strictSame(admin, [

@@ -49,7 +49,7 @@ t.test('deploys a war file', async (t) => {
     publish('sick', {})
     const waitUntil = { json: { jetty_app: { health: { deadline_seconds: 3 } } } }
     await app.fails(t, ['deploy'], /HTTP status 404.*continues to serve.*Started ServerConnector/s, waitUntil)
-    t.equal((await app.up()).length, 2, 'one JVM, and nginx')
+    t.equal((await app.runningPrograms()).length, 2, 'one JVM, and nginx')
     const bad = { json: { jetty_app: { jvm_options: '-XX:NoSuchOption' } } }
     await app.fails(t, ['deploy'], /continues to serve.*NoSuchOption/s, bad)
     await app.done(t, ['rollback'])
@@ -57,7 +57,7 @@ t.test('deploys a war file', async (t) => {
     publish('three')
     await app.done(t, ['deploy'])
     await app.done(t, ['restart'])
-    await visitors.content(t)
+    await visitors.assertNoFailure(t)
     t.strictSame([...visitors.bodies.keys()], ['one', 'two', 'three'])
     t.ok(app.releases().length <= 4, 'older ones are removed')
   })
@@ -102,5 +102,5 @@ t.test('deploys a war from a server, and one that a build creates', async (t) =>
   })
   await t.rejects(app.run(['deploy'], from({ path: 'a.war', url })), /war has url and path/)
   await app.done(t, ['stop'])
-  t.strictSame(await app.up(), ['nginx'])
+  t.strictSame(await app.runningPrograms(), ['nginx'])
 })

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { parse } from 'yaml'
 import { needs } from '../support/machine.ts'
-import { put } from './support/host_files.ts'
+import { writeFileWithParents } from './support/host_files.ts'
 import { systemdHostNeeds, testNetwork } from './support/hosts.ts'
 import { installProgram } from './support/program_on_host.ts'
 import { webApps } from './support/web_apps.ts'
@@ -38,7 +38,7 @@ t.test('Prometheus scrapes the programs of a host, and the runs of converge', as
     port_app: webApps.port_app,
     deploy: { shop: { scm: { scm_type: 'directory', repository: '/opt/apps/shop' } } },
   }
-  const write = (json: object) => put(`${host.root}/etc/converge/site.json`, JSON.stringify(json))
+  const write = (json: object) => writeFileWithParents(`${host.root}/etc/converge/site.json`, JSON.stringify(json))
   write(site)
   const converge = async (words: string, status = 0) => {
     const ended = await host.run(`/usr/local/bin/node /opt/converge/dist/start.cjs ${words}`)

@@ -159,7 +159,7 @@ async function hot(t: Test, app: WebApp): Promise<void> {
   const run = await app.done(t, ['deploy'])
   for (let tries = 0; tries < 20; tries++) t.match(await app.page(), { body: /^two-two / }, 'at once, by every worker')
   t.match(await app.page('/hello.txt'), { body: 'two\n' })
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
   t.strictSame([...visitors.bodies.keys()], ['one-one', 'two-two'])
   t.strictSame([reloads(run), run.report.warnings], [[], []], 'nothing was reloaded')
   t.strictSame(await Promise.all(['nginx', 'app-php-fpm'].map((name) => app.pid(name))), before)
@@ -180,7 +180,7 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, waitUntil)
   app.commit(release('broken', 'this is no PHP'))
   await app.fails(t, ['deploy'], /before it goes live.*HTTP status 500/s, waitUntil)
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
   t.strictSame([...visitors.bodies.keys()], ['three-three'])
   app.commit(release('four'))
   await app.done(t, ['deploy'])
@@ -193,7 +193,7 @@ async function back(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.run(['configure'])).report.outcome, 'unchanged')
   t.strictSame(reloads(await app.done(t, ['deploy'])), [])
   t.match(await app.page(), { body: /^four-four / })
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
 }
 
 async function coldUpdates(t: Test, app: WebApp): Promise<void> {
@@ -211,7 +211,7 @@ async function coldUpdates(t: Test, app: WebApp): Promise<void> {
   t.match(await app.page(), { body: /^four-four / })
   await app.done(t, ['deploy'], cold)
   t.match(await app.page(), { body: /^five-five / })
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
   t.equal(await app.pid('app-php-fpm'), master, 'php-fpm was reloaded, not stopped')
 }
 
@@ -226,7 +226,7 @@ async function hotAfterCold(t: Test, app: WebApp): Promise<void> {
   const next = await app.done(t, ['deploy'])
   t.strictSame([reloads(next), next.report.warnings], [[], []])
   t.match(await app.page(), { body: /^seven-seven / })
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
   t.ok([...visitors.bodies.keys()].every((pair) => /^(\w+)-\1$/.test(pair)))
 }
 
@@ -236,7 +236,7 @@ async function brokenSite(t: Test, app: WebApp): Promise<void> {
   await app.fails(t, ['deploy'], /unknown directive "autoindexx"/, broken)
   t.match(await app.page(), { body: /^seven-seven / })
   const pm = { json: { php_app: { fpm: { start_servers: 9, max_children: 3 } } } }
-  await app.fails(t, ['deploy'], /does not take the new content of .*app\.conf/, pm)
+  await app.fails(t, ['deploy'], /rejects the new content of .*app\.conf/, pm)
   t.match(await app.page(), { body: /^seven-seven / })
   await app.done(t, ['deploy'])
   t.match(await app.page(), { body: /^eight-eight / })
@@ -257,13 +257,13 @@ async function startAndStop(t: Test, app: WebApp): Promise<void> {
   t.match(await app.page(), { body: /^closed-closed / })
   t.match(await app.inspect(), { apps: [{ stopped: null, services: [{ up: true }, { up: true }] }] })
   await app.done(t, ['undeploy'])
-  t.strictSame(await app.up(), ['nginx'])
+  t.strictSame(await app.runningPrograms(), ['nginx'])
   t.notOk(fs.existsSync(`${app.directory}/active`))
 }
 
 async function staysDown(t: Test, app: WebApp): Promise<void> {
   const assertStopped = async (what: string) => {
-    t.strictSame(await app.up(), ['nginx'], what)
+    t.strictSame(await app.runningPrograms(), ['nginx'], what)
     await t.rejects(app.page(), { code: 'ECONNREFUSED' }, what)
     const expected = { name: 'app', stopped: { by: 'tester' }, services: [{ up: false }, { up: false }] }
     t.match(await app.inspect(), { apps: [expected] }, what)
@@ -276,7 +276,7 @@ async function staysDown(t: Test, app: WebApp): Promise<void> {
   await assertStopped('configure')
   await app.endSupervisord()
   app.startSupervisord()
-  await until(async () => (await app.up()).includes('nginx'), 'nginx starts with supervisord')
+  await until(async () => (await app.runningPrograms()).includes('nginx'), 'nginx starts with supervisord')
   await assertStopped('a restart of supervisord')
   await app.done(t, ['configure'])
   await assertStopped('configure after it')

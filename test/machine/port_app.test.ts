@@ -44,7 +44,7 @@ async function first(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.run(['setup'])).report.outcome, 'unchanged')
   const again = await app.run(['deploy'])
   t.equal(again.report.outcome, 'unchanged', patchOf(again.report).join('\n'))
-  t.strictSame(await app.up(), [`app-${app.ports[0]}`, 'nginx'])
+  t.strictSame(await app.runningPrograms(), [`app-${app.ports[0]}`, 'nginx'])
 }
 
 async function deployPhases(t: Test, app: WebApp): Promise<void> {
@@ -88,7 +88,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
 
   const supervisor = new Supervisor(app.host, `${app.prefix}/var/run/supervisor.sock`)
-  const name = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const name = (await app.runningPrograms()).find((one) => one.startsWith('app-')) ?? ''
   const file = `${confDir}/${name}.conf`
   fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace(/^environment=/m, 'environment=DRIFT="1",'))
   await supervisor.reloadConfig()
@@ -98,7 +98,7 @@ async function drift(t: Test, app: WebApp): Promise<void> {
   await supervisor.addProcessGroup(name)
   await until(async () => (await served(app)) === 200, 'the program answers')
   await app.done(t, ['deploy'])
-  const now = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const now = (await app.runningPrograms()).find((one) => one.startsWith('app-')) ?? ''
   const environment = fs.readFileSync(`/proc/${await app.pid(now)}/environ`, 'utf8')
   t.notMatch(environment, /DRIFT/, 'the process runs with the declared options')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
@@ -164,7 +164,7 @@ async function damaged(t: Test, app: WebApp): Promise<void> {
 }
 
 async function shadowed(t: Test, app: WebApp): Promise<void> {
-  const name = (await app.up()).find((one) => one.startsWith('app-')) ?? ''
+  const name = (await app.runningPrograms()).find((one) => one.startsWith('app-')) ?? ''
   const other = `${app.prefix}/etc/supervisor/conf.d/zzz-old.conf`
   fs.writeFileSync(other, `[program:${name}]\ncommand=/bin/sleep 3333\n`)
   app.commit({ VERSION: 'shadowed' })
@@ -194,7 +194,7 @@ async function tls(t: Test, app: WebApp): Promise<void> {
   t.match(await app.ask('/', { headers: { Host: 'shop.test' } }), { status: 200 }, 'HTTP still answers')
   await t.rejects(secure('TLSv1.1'), 'nothing older than TLS 1.2')
   t.equal((await app.run(['deploy'], json(one.certificate, one.key))).report.outcome, 'unchanged')
-  await app.fails(t, ['deploy'], /does not take the new content of .*app\.pem/, json(other.certificate, one.key))
+  await app.fails(t, ['deploy'], /rejects the new content of .*app\.pem/, json(other.certificate, one.key))
   const before = (await secure()).certificate
   await app.done(t, ['deploy'], json(other.certificate, other.key))
   await until(async () => (await secure()).certificate !== before, 'the new one is shown')
@@ -231,9 +231,9 @@ async function release(t: Test, app: WebApp): Promise<void> {
   app.commit({ VERSION: 'two' })
   await app.done(t, ['deploy'])
   await until(() => (visitors.bodies.get('two') ?? 0) > 100, 'they get the new one')
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
   t.ok((visitors.bodies.get('one') ?? 0) > 100)
-  t.strictSame(await app.up(), [`app-${app.ports[1]}`, 'nginx'], 'the old process has ended')
+  t.strictSame(await app.runningPrograms(), [`app-${app.ports[1]}`, 'nginx'], 'the old process has ended')
   const idle = fs.readFileSync(`${app.prefix}/etc/supervisor/conf.d/app-${app.ports[0]}.conf`, 'utf8')
   t.match(idle, 'autostart=false', 'and stays so after a boot')
   t.equal((await app.run(['deploy'])).report.outcome, 'unchanged')
@@ -256,8 +256,8 @@ async function sick(t: Test, app: WebApp): Promise<void> {
   await app.fails(t, ['deploy'], /continues to serve.*no database: giving up/s)
   app.commit({ VERSION: '' })
   await app.fails(t, ['deploy'], /exit(ed)? (with )?status 1|status 1/)
-  t.equal((await app.up()).length, 2, 'those that failed are stopped')
-  await visitors.content(t)
+  t.equal((await app.runningPrograms()).length, 2, 'those that failed are stopped')
+  await visitors.assertNoFailure(t)
   t.strictSame([...visitors.bodies.keys()], ['three'])
   app.commit({ VERSION: 'four' })
   await app.done(t, ['deploy'])
@@ -280,5 +280,5 @@ async function changes(t: Test, app: WebApp): Promise<void> {
   t.match(await app.page(), { body: /^three / })
   await app.done(t, ['deploy'])
   t.match(await app.page(), { body: /^four / })
-  await visitors.content(t)
+  await visitors.assertNoFailure(t)
 }

@@ -130,7 +130,7 @@ t.test('installs a file of a recipe, text or binary', async (t) => {
   const verified = (name: string) => plan(name, { verify: { command: ['grep', '-q', 'a', '%{path}'] } })
   await run(t, verified('shop/a.conf'), base)
   const refused = await converge(verified('shop/logo.png'), new LocalHost(`${base}/state`), { id: 'x', mode: 'run' })
-  t.match(failureOf(refused), { message: /grep does not take the new content/ })
+  t.match(failureOf(refused), { message: /grep rejects the new content/ })
   t.equal(fs.readFileSync(`${base}/file`, 'utf8'), 'a\n')
 })
 

@@ -22,7 +22,7 @@ const test = (name: string, run: (t: Test) => Promise<void>) => t.test(name, { s
 async function acquainted(t: Test, options: Parameters<typeof operator>[1] = {}, lines: readonly string[] = []) {
   const person = await operator(t, options)
   const sshd = await ownSshd(t, { authorized: [person.key], lines })
-  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   return { person, sshd }
 }
 
@@ -114,9 +114,9 @@ test('uses the given keys, those of ssh_config, and the default ones', async (t)
     usage: true,
     message: `web1 (127.0.0.1:${sshd.port}): login as root failed: the host accepts none of these keys: ${other.file}`,
   })
-  person.config(`IdentityFile ~/absent\nIdentityFile ${person.key.file}`)
+  person.setConfig(`IdentityFile ~/absent\nIdentityFile ${person.key.file}`)
   t.ok(await connect({ identity: other.file }), 'the next one')
-  person.config('IdentityFile ~/absent')
+  person.setConfig('IdentityFile ~/absent')
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /requires a key, and none was found; also: .*absent/ })
 })
 
@@ -139,7 +139,7 @@ async function locked(t: Test, format: 'OpenSSH' | 'PEM', answers?: readonly str
   const rewrite = ['-q', '-p', '-m', 'PEM', '-P', 'two words', '-N', 'two words', '-f', key.file]
   if (format === 'PEM') spawnSync('ssh-keygen', rewrite)
   const sshd = await ownSshd(t, { authorized: [key] })
-  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   return { person, key, sshd, target: await person.target(sshd, { identity: key.file }) }
 }
 
@@ -185,7 +185,7 @@ test('an agent signs with the keys that ssh_config selects', async (t) => {
   await until(() => existsSync(socket), 'the agent')
   const person = await operator(t, { agent: socket })
   const sshd = await ownSshd(t, { authorized: [person.key] })
-  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   const add = (file: string) => spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
   for (let number = 0; number < 6; number++) add((await newKey(join(person.home, `many${number}`))).file)
   add(person.key.file)
@@ -199,11 +199,11 @@ test('an agent signs with the keys that ssh_config selects', async (t) => {
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /Too many authentication failures/ })
   t.ok(await connect({ identity: elsewhere }))
   t.ok(await connect({ identity: `${elsewhere}.pub` }), 'a public key names one of the agent')
-  person.config('IdentitiesOnly yes')
+  person.setConfig('IdentitiesOnly yes')
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /requires a key, and none was found/ })
-  person.config('IdentityAgent ~/nobody-listens')
+  person.setConfig('IdentityAgent ~/nobody-listens')
   await t.rejects(connect(), { code: 'AUTH_FAILED', message: /the agent at .*nobody-listens does not answer/ })
-  person.config(`IdentityAgent none\nIdentityFile ${elsewhere}`)
+  person.setConfig(`IdentityAgent none\nIdentityFile ${elsewhere}`)
   t.ok(await connect())
 })
 
@@ -216,7 +216,7 @@ test('reports an agent that ends before it signs', async (t) => {
   const other = await newKey(join(person.home, 'other'))
   const [one, two] = await Promise.all([person.key, other].map((key) => ownSshd(t, { authorized: [key] })))
   if (!one || !two) throw new Error('there are two')
-  person.knows(...[one, two].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
+  person.setKnownHosts(...[one, two].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
   for (const { file } of [person.key, other])
     spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
   const connector = person.connector()
@@ -239,7 +239,7 @@ test('explains that a server requires more than a key', async (t) => {
   const person = await operator(t)
   const connect = async (...lines: string[]) => {
     const sshd = await ownSshd(t, { authorized: [person.key], lines })
-    person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+    person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
     return person.connector().connect(await person.target(sshd))
   }
   await t.rejects(connect('PubkeyAuthentication no'), {
@@ -258,7 +258,7 @@ test('explains that a server requires more than a key', async (t) => {
 test('reports keys that cannot be used', async (t) => {
   const person = await operator(t)
   const sshd = await ownSshd(t, { authorized: [] })
-  person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   await certify(person.key, `${person.key.file}.pub`, { of: 'account', principals: ['root'] })
   const publicKey = Buffer.concat(
     ['sk-ssh-ed25519@openssh.com', Buffer.alloc(32), 'ssh:'].map((part) => wireString(part)),
@@ -296,7 +296,7 @@ test('uses keys of all types, from a file and from an agent', async (t) => {
   const keys = await Promise.all(types.map((type) => newKey(join(person.home, type), { type })))
   for (const { file, line } of keys) {
     const sshd = await ownSshd(t, { authorized: [{ file, line }] })
-    person.knows(`${sshd.name} ${sshd.hostKey.line}`)
+    person.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
     const connect = async (identity: string) => person.connector().connect(await person.target(sshd, { identity }))
     t.match(await outputOf(await connect(file), 'echo in'), { stdout: 'in\n' }, `${file} alone`)
     spawnSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
@@ -308,7 +308,7 @@ test('one connection to a jump host serves all hosts behind it, and checks each 
   const { person, sshd: gate } = await acquainted(t)
   const inner = await Promise.all([1, 2, 3].map(() => ownSshd(t, { authorized: [person.key] })))
   const known = [gate, ...inner].map(({ name, hostKey }) => `${name} ${hostKey.line}`)
-  person.knows(...known)
+  person.setKnownHosts(...known)
   const through = { jump: `root@127.0.0.1:${gate.port}` }
   const connector = person.connector()
   const connections = await Promise.all(
@@ -332,11 +332,11 @@ test('one connection to a jump host serves all hosts behind it, and checks each 
     code: 'CONNECT_FAILED',
     message: new RegExp(`web1 \\(127.0.0.1:${closed.port} through 127.0.0.1\\): cannot connect: `),
   })
-  person.knows(...known.slice(0, 3))
+  person.setKnownHosts(...known.slice(0, 3))
   await t.rejects(person.connector().connect(await person.target(inner[2] as OwnSshd, through)), {
     code: 'HOST_KEY_UNKNOWN',
   })
-  person.knows(...known.slice(1))
+  person.setKnownHosts(...known.slice(1))
   await t.rejects(person.connector().connect(await person.target(inner[2] as OwnSshd, through)), {
     code: 'HOST_KEY_UNKNOWN',
     message: new RegExp(`127.0.0.1:${gate.port}`.replace('127.0.0.1', '.127.0.0.1.')),
@@ -353,7 +353,7 @@ function signal(sshd: OwnSshd, name: NodeJS.Signals): number[] {
 test('a lost jump host takes its connections down, and the next connection restores it', async (t) => {
   const { person, sshd: gate } = await acquainted(t)
   const sshd = await ownSshd(t, { authorized: [person.key] })
-  person.knows(...[gate, sshd].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
+  person.setKnownHosts(...[gate, sshd].map(({ name, hostKey }) => `${name} ${hostKey.line}`))
   const connector = person.connector()
   const target = await person.target(sshd, { jump: `127.0.0.1:${gate.port}` })
   const connection = await connector.connect(target)
@@ -420,7 +420,7 @@ async function slowWay(t: Test, to: number, rate: number): Promise<{ readonly po
 test('does not mistake a host on a slow link for a silent one', async (t) => {
   const { person, sshd } = await acquainted(t)
   const slow = await slowWay(t, sshd.port, 150_000)
-  person.knows(`[127.0.0.1]:${slow.port} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`[127.0.0.1]:${slow.port} ${sshd.hostKey.line}`)
   const connector = person.connector({ keepalive: { interval: 0.5, count: 4 } })
   const connection = await connector.connect(await person.target(slow))
   t.match(await outputOf(connection, 'wc -c', 'x'.repeat(1_000_000)), { stdout: '1000000\n' })
@@ -464,7 +464,7 @@ test('retries when sshd refuses connections because it has too many', async (t) 
   const port = await freePort()
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
   t.teardown(() => server.close())
-  person.knows(`[127.0.0.1]:${port} ${sshd.hostKey.line}`)
+  person.setKnownHosts(`[127.0.0.1]:${port} ${sshd.hostKey.line}`)
   const connection = await person.connector().connect(await person.target({ port }))
   t.match(await outputOf(connection, 'echo in'), { stdout: 'in\n' })
   t.equal(away, 4)

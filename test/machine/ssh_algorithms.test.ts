@@ -19,7 +19,7 @@ async function fleet(t: Test, type: 'ed25519' | 'rsa' = 'ed25519') {
   const hostKey = await newKey(join(scratch(t), 'host_key'), { type })
   const connect = async (lines: readonly string[]) => {
     const sshd = await ownSshd(t, { authorized: [person.key], hostKeys: [hostKey], lines })
-    person.knows(`${sshd.name} ${hostKey.line}`)
+    person.setKnownHosts(`${sshd.name} ${hostKey.line}`)
     const connection = await person.connector().connect(await person.target(sshd))
     const { stdout } = await runSimple(connection, 'echo in')
     await connection.close()
@@ -82,7 +82,7 @@ test('refuses a host key that is signed only with SHA-1', async (t) => {
   t.same(linesOf(error), ['HostKeyAlgorithms ssh-rsa,rsa-sha2-512'])
   t.equal(await connect([...linesOf(error), ...lines]), 'in\n')
   t.match(error.hint, '"HostKeyAlgorithms +ssh-rsa" below "Host 127.0.0.1" in ~/.ssh/config')
-  person.config('Host 127.0.0.1\n HostKeyAlgorithms +ssh-rsa\n')
+  person.setConfig('Host 127.0.0.1\n HostKeyAlgorithms +ssh-rsa\n')
   t.equal(await connect(lines), 'in\n')
 })
 
@@ -92,16 +92,16 @@ test('connects with algorithms that are off by default: CBC ciphers last, others
   t.equal(await connect(['Ciphers aes128-cbc', 'Compression yes']), 'in\n')
   const lines = ['KexAlgorithms diffie-hellman-group14-sha1', 'Ciphers 3des-cbc', 'MACs hmac-md5']
   t.match((await refusal(lines)).hint, '"Ciphers +3des-cbc" below "Host 127.0.0.1"')
-  person.config('KexAlgorithms +diffie-hellman-group14-sha1\nCiphers ^3des-cbc\nMACs hmac-md5\nCompression yes\n')
+  person.setConfig('KexAlgorithms +diffie-hellman-group14-sha1\nCiphers ^3des-cbc\nMACs hmac-md5\nCompression yes\n')
   t.equal(await connect([...lines, 'Compression yes']), 'in\n')
 })
 
 test('if ssh_config leaves no algorithm, the error names its line', async (t) => {
   const { person, refusal } = await fleet(t)
-  person.config('Host *\n Ciphers aes128-ctr\n')
+  person.setConfig('Host *\n Ciphers aes128-ctr\n')
   const error = await refusal(['Ciphers aes256-ctr'])
   t.match(error.message, /converge offers aes128-ctr \(Ciphers at .*\.ssh\/config:2\)/)
   t.match(error.hint, /^add aes256-ctr to Ciphers at .*\.ssh\/config:2$/)
-  person.config('Host *\n KexAlgorithms sntrup761x25519-sha512@openssh.com\n')
+  person.setConfig('Host *\n KexAlgorithms sntrup761x25519-sha512@openssh.com\n')
   t.match(await refusal([]), { code: 'SSH_CONFIG_INVALID', source: { line: 2 }, hint: /curve25519-sha256/ })
 })

@@ -55,19 +55,19 @@ test('refuses an unknown host; with accept-new, stores its key once', async (t) 
 test('hashes names with HashKnownHosts, and stores nothing without a file', async (t) => {
   const user = await operator(t)
   const sshd = await ownSshd(t, { authorized: [user.key] })
-  user.config('HashKnownHosts yes')
+  user.setConfig('HashKnownHosts yes')
   t.equal(await connectionError(user, sshd, acceptNew), null)
   t.match(readFileSync(user.knownHosts, 'utf8'), /^\|1\|\S+\|\S+ ssh-ed25519 /)
   t.equal(spawnSync('ssh-keygen', ['-F', sshd.name, '-f', user.knownHosts]).status, 0, 'ssh-keygen finds the entry')
   t.equal(await connectionError(user, sshd), null)
-  user.knows(`${sshd.name} ${sshd.hostKey.line}`, `other ${sshd.hostKey.line}`)
+  user.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`, `other ${sshd.hostKey.line}`)
   spawnSync('ssh-keygen', ['-q', '-H', '-f', user.knownHosts])
   t.equal(await connectionError(user, sshd), null, 'an entry that ssh-keygen has hashed')
-  user.config('UserKnownHostsFile none')
+  user.setConfig('UserKnownHostsFile none')
   t.match(await connectionError(user, sshd), { code: 'HOST_KEY_UNKNOWN' })
   t.equal(await connectionError(user, sshd, acceptNew), null)
   t.match(user.newHosts.at(-1), { file: null })
-  user.config(`UserKnownHostsFile none\nGlobalKnownHostsFile ${user.knownHosts}`)
+  user.setConfig(`UserKnownHostsFile none\nGlobalKnownHostsFile ${user.knownHosts}`)
   t.equal(await connectionError(user, sshd), null, 'known in GlobalKnownHostsFile')
 })
 
@@ -79,7 +79,7 @@ test('requests from a host with several keys the one that is known', async (t) =
   )
   const sshd = await ownSshd(t, { authorized: [user.key], hostKeys: keys })
   for (const key of keys) {
-    user.knows(`${sshd.name} ${key.line}`)
+    user.setKnownHosts(`${sshd.name} ${key.line}`)
     t.equal(await connectionError(user, sshd), null, `${key.line.split(' ')[0]}`)
   }
 })
@@ -88,7 +88,7 @@ test('refuses a changed or revoked key, also with accept-new', async (t) => {
   const user = await operator(t)
   const sshd = await ownSshd(t, { authorized: [user.key] })
   const old = await newKey(join(user.home, 'old'))
-  user.knows('# the old one', `${sshd.name} ${old.line}`)
+  user.setKnownHosts('# the old one', `${sshd.name} ${old.line}`)
   for (const options of [{}, acceptNew])
     t.match(await connectionError(user, sshd, options), {
       code: 'HOST_KEY_CHANGED',
@@ -100,13 +100,13 @@ test('refuses a changed or revoked key, also with accept-new', async (t) => {
       hint: /another host intercepts the connection/,
     })
   const rsa = await newKey(join(user.home, 'rsa'), { type: 'rsa' })
-  user.knows(`${sshd.name} ${rsa.line}`)
+  user.setKnownHosts(`${sshd.name} ${rsa.line}`)
   t.match(
     await connectionError(user, sshd, acceptNew),
     { code: 'HOST_KEY_CHANGED' },
     'a key of another type is no new host',
   )
-  user.knows(`${sshd.name} ${sshd.hostKey.line}`, `@revoked * ${sshd.hostKey.line}`)
+  user.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`, `@revoked * ${sshd.hostKey.line}`)
   t.match(await connectionError(user, sshd, acceptNew), { code: 'HOST_KEY_REVOKED', source: { line: 2 } })
   t.notOk(sshd.log().includes('Accepted'), 'nobody has logged in')
 })
@@ -114,7 +114,7 @@ test('refuses a changed or revoked key, also with accept-new', async (t) => {
 test('a connection continues after sshd exchanges the session keys again', async (t) => {
   const user = await operator(t)
   const sshd = await ownSshd(t, { authorized: [user.key], lines: ['RekeyLimit 1M', 'LogLevel DEBUG1'] })
-  user.knows(`${sshd.name} ${sshd.hostKey.line}`)
+  user.setKnownHosts(`${sshd.name} ${sshd.hostKey.line}`)
   const connection = await user.connector().connect(await user.target(sshd))
   const input = Buffer.alloc(8_000_000, 'x')
   t.match(await runSimple(connection, 'wc -c', { input }), { stdout: '8000000\n' })
@@ -143,7 +143,7 @@ test('an authority certifies hosts with keys of all types, also through a jump h
   for (const type of types) {
     const key = await newKey(join(user.home, type), { type })
     const { sshd } = await certified(t, user, {}, key)
-    user.knows(`@cert-authority 127.0.0.* ${key.line}`)
+    user.setKnownHosts(`@cert-authority 127.0.0.* ${key.line}`)
     t.equal(await connectionError(user, sshd), null, type)
     t.equal(await connectionError(user, sshd, {}, { jump: `127.0.0.1:${sshd.port}` }), null, `${type}, through itself`)
   }
@@ -162,10 +162,10 @@ test('requests from a host with several keys the one that is certified', async (
     `HostCertificate ${await certify(authority, `${rsa.file}.pub`, { of: 'host', principals: ['127.*'] })}`,
   ]
   const sshd = await ownSshd(t, { authorized: [user.key], hostKeys: [plain, rsa], lines })
-  user.knows(`@cert-authority * ${authority.line}`)
+  user.setKnownHosts(`@cert-authority * ${authority.line}`)
   t.equal(await connectionError(user, sshd), null, 'made out to a pattern')
   const other = await newKey(join(directory, 'other'))
-  user.knows(`@cert-authority * ${other.line}`, `${sshd.name} ${plain.line}`)
+  user.setKnownHosts(`@cert-authority * ${other.line}`, `${sshd.name} ${plain.line}`)
   t.equal(await connectionError(user, sshd), null, 'a key that is known needs no certificate')
 })
 
@@ -174,7 +174,7 @@ test('names the invalid certificate, and the reason', async (t) => {
   const good = await certified(t, user)
   const other = await newKey(join(user.home, 'other'))
   const assertInvalid = async (sshd: OwnSshd, lines: readonly string[], reason: RegExp, options = {}) => {
-    user.knows(...lines)
+    user.setKnownHosts(...lines)
     const error = await connectionError(user, sshd, options)
     t.match(error, { code: 'HOST_CERTIFICATE_INVALID', usage: true, message: reason, source: { line: 1 } })
   }
@@ -187,20 +187,20 @@ test('names the invalid certificate, and the reason', async (t) => {
   )
   const named = await certified(t, user, { principals: ['web9', '10.*'] }, good.authority)
   await assertInvalid(named.sshd, [trust(good.authority)], /made out to web9, 10\.\*, not to 127\.0\.0\.1/, acceptNew)
-  user.config('HostKeyAlias web9')
+  user.setConfig('HostKeyAlias web9')
   t.equal(await connectionError(user, named.sshd), null, 'the certificate has the HostKeyAlias')
-  user.config('')
+  user.setConfig('')
   const expired = await certified(t, user, { validity: '20200101:20200102' }, good.authority)
   await assertInvalid(expired.sshd, [trust(good.authority)], /it was valid until 2020-01-0/)
   const future = await certified(t, user, { validity: '20900101:20900102' }, good.authority)
   await assertInvalid(future.sshd, [trust(good.authority)], /it is valid from 20(89-12-31|90-01-01)/)
   const uncertified = await ownSshd(t, { authorized: [user.key] })
   await assertInvalid(uncertified, [trust(good.authority)], /the host has none/)
-  user.knows(trust(good.authority), `${good.sshd.name} ${other.line}`)
+  user.setKnownHosts(trust(good.authority), `${good.sshd.name} ${other.line}`)
   t.equal(await connectionError(user, good.sshd), null, 'a valid certificate replaces the known key')
-  user.knows(trust(other), `${good.sshd.name} ${other.line}`)
+  user.setKnownHosts(trust(other), `${good.sshd.name} ${other.line}`)
   t.match(await connectionError(user, good.sshd), { code: 'HOST_KEY_CHANGED' })
-  user.knows(trust(good.authority))
+  user.setKnownHosts(trust(good.authority))
   t.equal(await connectionError(user, uncertified, acceptNew), null, 'a host without a certificate is a new host')
   t.equal(user.newHosts.length, 1)
 })
@@ -219,7 +219,7 @@ test('finds the same lines of known_hosts as ssh-keygen', async (t) => {
     [`${sshd.name} `],
   ]
   for (const lines of files) {
-    user.knows(...lines)
+    user.setKnownHosts(...lines)
     const isFound = (name: string) => spawnSync('ssh-keygen', ['-F', name, '-f', user.knownHosts]).status === 0
     const isKnown = isFound(sshd.name) || isFound('127.0.0.1')
     t.equal((await connectionError(user, sshd)) === null, isKnown, `${lines[0]}`)

@@ -27,7 +27,7 @@ import { file } from '../../resources/files/file.ts'
 import { package_ } from '../../resources/packages/package.ts'
 import { failureOf, patchOf, planOf } from '../support/contract.ts'
 import { needs, sameAs, scratch } from '../support/machine.ts'
-import { dump, hostFor, layOut, planFor, worlds } from '../support/random_hosts.ts'
+import { hostFor, listFiles, planFor, worlds, writeState } from '../support/random_hosts.ts'
 import { lockPackages } from '../support/system_copy.ts'
 
 type Plan = ReturnType<typeof planOf>
@@ -54,7 +54,7 @@ t.test('strace shows that a second run writes nothing', async (t) => {
   const script = [process.execPath, '--import', 'tsx', pathOf('support/many_files.ts'), base] as const
   const first = sh(...script)
   t.match(JSON.parse(first.stdout || '{}'), { counts: { changed: 203, failed: 0 } }, first.stderr)
-  const before = dump(hostIn(base), base)
+  const before = listFiles(hostIn(base), base)
   const trace = `${scratch(t)}/trace`
   const second = sh('strace', '-f', '-s', '400', '-e', 'trace=%file,%desc', '-o', trace, ...script)
   t.match(JSON.parse(second.stdout || '{}'), { counts: { changed: 0, unchanged: 203 } }, second.stderr)
@@ -68,7 +68,7 @@ t.test('strace shows that a second run writes nothing', async (t) => {
     calls.filter((line) => changing.test(line.replaceAll(/"[^"]*"/g, ''))),
     [],
   )
-  t.strictSame(dump(hostIn(base), base), before)
+  t.strictSame(listFiles(hostIn(base), base), before)
 })
 
 t.test('keeps undeclared properties of a file; replaces a link, and does not follow it', async (t) => {
@@ -120,7 +120,7 @@ t.test('the host in memory behaves like the real one', async (t) => {
     fc.asyncProperty(worlds, async ({ specs, state }) => {
       const root = `${scratch(t)}/srv`
       mkdirSync(root)
-      layOut(state, root)
+      writeState(state, root)
       const plan = planFor(specs, root)
       const [real, virtual] = [new Machine(`${root}/../state`), hostFor(state, {}, root)]
       for (const round of [1, 2]) {
@@ -132,8 +132,8 @@ t.test('the host in memory behaves like the real one', async (t) => {
         const short = ({ resources }: typeof done) =>
           resources.map(({ name, outcome, patch, failure }) => [name, outcome, patch, reason(failure?.message)])
         const [a, b] = [
-          JSON.stringify([short(done), dump(real, root)]),
-          JSON.stringify([short(predicted), dump(virtual, root)]),
+          JSON.stringify([short(done), listFiles(real, root)]),
+          JSON.stringify([short(predicted), listFiles(virtual, root)]),
         ]
         if (a !== b) throw new Error(`round ${round}\nreal    ${a}\nvirtual ${b}`)
         changed += done.counts.changed

@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { DeploySite } from '../support/deploy_site.ts'
-import { played, scenes, wholeSite } from '../support/downtime.ts'
+import { measureScene, scenes, wholeSite } from '../support/downtime.ts'
 import { needs } from '../support/machine.ts'
 import { reservePorts } from '../support/wait_until.ts'
 
@@ -16,7 +16,7 @@ t.test('updates a site of three clients without a failed request', async (t) => 
   const port = await wholeSite(t, site)
   for (const scene of scenes)
     await t.test(scene.name, { timeout: 5 * 60_000 }, async (t) => {
-      const { requests, failed, kinds, p99Ms, longestMs } = await played(scene, site, port)
+      const { requests, failed, kinds, p99Ms, longestMs } = await measureScene(scene, site, port)
       t.comment(
         `${requests} requests, ${failed} failed, p99 ${p99Ms.toFixed(0)} ms, longest ${longestMs.toFixed(0)} ms`,
       )

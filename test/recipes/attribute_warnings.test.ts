@@ -31,7 +31,7 @@ const cases: readonly (readonly [role: string, site: string, warning: RegExp])[]
 ]
 
 for (const [role, site, warning] of cases)
-  t.test(`${role}: ${warning.source}`, async (t) => {
+  t.test(`${role} warns: ${warning.source}`, async (t) => {
     const sandbox = new Sandbox(t)
     sandbox.write({ 'site.json': site })
     const event = role === 'base' ? 'setup' : role === 'frontend' ? 'configure' : 'deploy'

@@ -12,23 +12,23 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
   const { changes, warnings } = await machine.done(t, 'hooks_install')
   t.strictSame(warnings, [])
   const planned = report?.resources.flatMap(({ name, outcome }) => (outcome === 'planned' ? [name] : []))
-  t.strictSame(changes, planned, 'and reports what a run does')
-  t.strictSame([...machine.active].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
-  t.equal(machine.messages[0], 'daemon-reload', 'read before they are started')
+  t.strictSame(changes, planned, 'the dry run reports the changes of the run')
+  t.strictSame([...machine.activeUnits].sort(), ['converge-configure.timer', 'converge-shutdown.service'])
+  t.equal(machine.systemctlCalls[0], 'daemon-reload', 'read before they are started')
   t.equal(
     machine.host.readLink('/etc/systemd/system/timers.target.wants/converge-configure.timer'),
     '/etc/systemd/system/converge-configure.timer',
   )
   t.notOk(
-    machine.messages.some((line) => /converge-setup|converge-configure\.service/.test(line)),
+    machine.systemctlCalls.some((line) => /converge-setup|converge-configure\.service/.test(line)),
     'nothing is run now',
   )
   t.strictSame((await machine.done(t, 'hooks_install')).changes, [])
 
-  const messageCount = machine.messages.length
+  const messageCount = machine.systemctlCalls.length
   const { changes: other } = await machine.done(t, 'hooks_install', { interval: 3600 })
   t.match(other, ['file /etc/systemd/system/converge-configure.timer'])
-  t.strictSame(machine.messages.slice(messageCount), ['daemon-reload', 'restart converge-configure.timer'])
+  t.strictSame(machine.systemctlCalls.slice(messageCount), ['daemon-reload', 'restart converge-configure.timer'])
   t.match(machine.unit('converge-configure.timer'), 'OnActiveSec=3600s\nOnUnitInactiveSec=3600s\n')
   const { shown } = await machine.run('show')
   t.match(shown, [
@@ -36,11 +36,11 @@ t.test('writes, links and starts units, and leaves them unchanged the second tim
     { name: 'converge-configure.timer', installed: true, detail: /^active, has not run yet/ },
     { name: 'converge-shutdown.service', installed: true, detail: 'active' },
   ])
-  machine.active.add('converge-configure.service')
+  machine.activeUnits.add('converge-configure.service')
   t.match((await machine.run('show')).shown?.[1], { detail: 'active, runs now' })
 })
 
-t.test('a unit calls the command whatever its words are', async (t) => {
+t.test('quotes the words of the command for systemd', async (t) => {
   const machine = new HooksMachine('systemd')
   await machine.done(t, 'hooks_install')
   const quoted = '--role web --json "/etc/converge/a \\"site\\"$$x%%.json"'
@@ -79,18 +79,21 @@ t.test('replaces the other scheduler of the host', async (t) => {
   t.equal(machine.host.list('/etc/cron.d').length, 2)
 })
 
-t.test('removes the hooks, and stops no service', async (t) => {
+t.test('stops and removes the units of the hooks', async (t) => {
   const machine = new HooksMachine('systemd')
-  const directories = ['', '/multi-user.target.wants', '/timers.target.wants'].map((one) => `/etc/systemd/system${one}`)
-  const own = () => directories.flatMap((one) => machine.host.list(one)).filter((name) => name.startsWith('converge-'))
+  const directories = ['', '/multi-user.target.wants', '/timers.target.wants'].map(
+    (suffix) => `/etc/systemd/system${suffix}`,
+  )
+  const installedFiles = () =>
+    directories.flatMap((directory) => machine.host.list(directory)).filter((name) => name.startsWith('converge-'))
   await machine.done(t, 'hooks_install')
-  t.equal(own().length, 7)
+  t.equal(installedFiles().length, 7)
   machine.host.given(hookOptions.stamp, '')
-  machine.active.add('converge-setup.service')
+  machine.activeUnits.add('converge-setup.service')
   await machine.done(t, 'hooks_remove')
-  t.strictSame(own(), [])
-  t.strictSame([...machine.active], [], 'also what waits for its next try')
-  t.strictSame(machine.messages.slice(-2), [
+  t.strictSame(installedFiles(), [])
+  t.strictSame([...machine.activeUnits], [], 'stops a unit that waits for its next attempt too')
+  t.strictSame(machine.systemctlCalls.slice(-2), [
     'daemon-reload',
     'reset-failed converge-setup.* converge-configure.* converge-shutdown.*',
   ])
@@ -135,7 +138,7 @@ t.test('uses the crontab of an ordinary user, also with systemd', async (t) => {
   const machine = new HooksMachine('systemd', 1000)
   machine.host.given('/crontab', '0 0 * * * mine\n')
   const { warnings, notes } = await machine.done(t, 'hooks_install')
-  t.match(notes, [/root’s to make/])
+  t.match(notes, [/only root can install units of systemd/])
   t.strictSame(warnings, [])
   t.match(
     machine.host.readText('/crontab'),

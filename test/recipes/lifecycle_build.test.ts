@@ -4,7 +4,7 @@
 import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, FakeHost, set } from '../support/fake_host.ts'
-import { killedEverywhere, type Scenario } from '../support/killing.ts'
+import { killEverywhere, type Scenario } from '../support/killing.ts'
 import { changed, nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
 const ids = (host: FakeHost) => host.releases().map(({ id, complete }) => `${id.slice(0, 6)}${complete ? '' : '?'}`)
@@ -152,8 +152,8 @@ const scenarios: readonly Scenario[] = [
     name: 'a build of a new revision',
     prepare: () => withNews(),
     events: ['build'],
-    served: (t, host) => servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' }),
-    up: true,
+    checkSite: (t, host) => servedBy(t, host, 2, { commit: host.releases()[0]?.commit ?? '' }),
+    keepsClientsUp: true,
   },
   {
     name: 'a deploy of the built release',
@@ -164,11 +164,11 @@ const scenarios: readonly Scenario[] = [
     },
     events: ['deploy'],
     after: ['configure'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
 ]
-for (const scenario of scenarios) killedEverywhere(scenario)
+for (const scenario of scenarios) killEverywhere(scenario)
 
 t.test('a deploy shows deploy.cfg of the new release as a diff of that of the current one', async (t) => {
   const host = await withNews()

@@ -170,7 +170,9 @@ t.test('a listed directory that is a link to data stays one', async (t) => {
   for (const role of ['zeo-server', 'zeo-client', 'solr']) {
     const clients = { shared_blobs: true, app_name: 'site' }
     const host = hostOf(role, {
-      ...{ plone_blobs: { blob_dir: '/data/blobs' }, plone_instances: clients, tmpdir: { global_tmp: true } },
+      plone_blobs: { blob_dir: '/data/blobs' },
+      plone_instances: clients,
+      tmpdir: { global_tmp: true },
     })
     const names = ['var', 'var/filestorage', 'var/blobstorage', 'var/tmp']
     const app = { ...(appsOf(host)[0] as object), create_dirs_before_symlink: names }

@@ -323,11 +323,11 @@ t.test('starts supervisord again after it has ended', async (t) => {
     await t.test(user, async (t) => {
       const host = await deployed({}, {}, { user })
       for (const event of ['deploy', 'start', 'restart', 'configure']) {
-        host.supervisor.die(host.machine)
+        host.supervisor.endSupervisord(host.machine)
         succeeded(t, await host.run([event]), event)
         servedBy(t, host)
       }
-      host.supervisor.die(host.machine)
+      host.supervisor.endSupervisord(host.machine)
       succeeded(t, await host.run(['shutdown']))
       t.equal(host.events, 0, 'a service that is down is not stopped')
       succeeded(t, await host.run(['stop']), 'that it is to stay down is recorded')

@@ -6,7 +6,7 @@ import t from 'tap'
 import { failureOf } from '../support/contract.ts'
 import { deployed, type FakeHost, set } from '../support/fake_host.ts'
 import type { NodeJson } from '../support/golden.ts'
-import { killedEverywhere } from '../support/killing.ts'
+import { killEverywhere } from '../support/killing.ts'
 import { nothingToDo, servedBy, succeeded } from '../support/lifecycle.ts'
 
 const names = ['before_migrate', 'before_symlink', 'before_restart', 'after_restart']
@@ -152,7 +152,7 @@ t.test('a new smoke test does not remove an earlier release', async (t) => {
   t.equal(failure.recovery, undefined)
 })
 
-killedEverywhere({
+killEverywhere({
   name: 'a deploy with hooks, a migration and a smoke test',
   prepare: async () => {
     const host = await withHooks()
@@ -160,9 +160,9 @@ killedEverywhere({
     return host
   },
   events: ['deploy'],
-  served: (t, host) => {
+  checkSite: (t, host) => {
     servedBy(t, host)
     t.strictSame([...new Set(takeCommands(host))], all('000002'), 'each ran in its order, some of them twice')
   },
-  up: true,
+  keepsClientsUp: true,
 })

@@ -1,6 +1,6 @@
 /** Tests deploys, configures and rollbacks of a running site, killed at every opportunity. */
 import { deployed, type FakeHost, type FakeHostOptions, set } from '../support/fake_host.ts'
-import { killedEverywhere, type Scenario } from '../support/killing.ts'
+import { killEverywhere, type Scenario } from '../support/killing.ts'
 import { servedBy } from '../support/lifecycle.ts'
 
 const both = ['zeo-server', 'zeo-client']
@@ -24,8 +24,8 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     events: ['deploy'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
     twice: true,
   },
   {
@@ -36,8 +36,8 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     events: ['deploy'],
-    served: (t, host) => servedBy(t, host, 3),
-    up: true,
+    checkSite: (t, host) => servedBy(t, host, 3),
+    keepsClientsUp: true,
   },
   {
     name: 'a configure with a client less',
@@ -47,16 +47,16 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     events: ['configure'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
   {
     name: 'a rollback of the code',
     prepare: () => withReleases(3),
     events: ['rollback'],
     after: ['configure'],
-    served: (t, host) => servedBy(t, host, 2, { commit: host.releases()[1]?.commit ?? '' }),
-    up: true,
+    checkSite: (t, host) => servedBy(t, host, 2, { commit: host.releases()[1]?.commit ?? '' }),
+    keepsClientsUp: true,
     twice: true,
   },
   {
@@ -69,8 +69,8 @@ const scenarios: readonly Scenario[] = [
     },
     events: ['rollback'],
     after: ['configure'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
   {
     name: 'a deploy that removes old releases',
@@ -81,8 +81,8 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     events: ['deploy'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
   {
     name: 'a deploy after a build that failed',
@@ -94,23 +94,23 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     events: ['deploy'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
   {
     name: 'a restart',
     prepare: () => deployed(),
     events: ['restart'],
     after: ['deploy'],
-    served: servedBy,
-    up: true,
+    checkSite: servedBy,
+    keepsClientsUp: true,
   },
   {
     name: 'undeploy',
     prepare: () => withReleases(2, {}, { roles: both }),
     events: ['undeploy'],
-    served: (t, host) => t.strictSame(host.processes(), {}),
+    checkSite: (t, host) => t.strictSame(host.processes(), {}),
   },
 ]
 
-for (const scenario of scenarios) killedEverywhere(scenario)
+for (const scenario of scenarios) killEverywhere(scenario)

@@ -1,14 +1,14 @@
 /** Tests the first lifecycle on an empty host, killed at every opportunity. */
 import { packed } from '../support/commands.ts'
 import { FakeHost, set } from '../support/fake_host.ts'
-import { killedEverywhere, type Scenario } from '../support/killing.ts'
+import { killEverywhere, type Scenario } from '../support/killing.ts'
 import { servedBy, settled } from '../support/lifecycle.ts'
 
 const eggs = 'https://eggs.example.com/eggs.tar.gz'
 const both = ['zeo-server', 'zeo-client']
 
 const scenarios: readonly Scenario[] = [
-  { name: 'the first whole way', prepare: async () => new FakeHost(), served: servedBy },
+  { name: 'the first whole way', prepare: async () => new FakeHost(), checkSite: servedBy },
   {
     name: 'the first whole way of both roles, by an ordinary user',
     prepare: async () => {
@@ -21,11 +21,11 @@ const scenarios: readonly Scenario[] = [
       return host
     },
     each: 4,
-    served: (t, host) => {
+    checkSite: (t, host) => {
       servedBy(t, host)
       settled(t, host, { app: 'zeo', programs: ['zeoserver'] })
     },
   },
 ]
 
-for (const scenario of scenarios) killedEverywhere(scenario)
+for (const scenario of scenarios) killEverywhere(scenario)

@@ -111,7 +111,7 @@ class World {
     else if (step.do === 'move') host.remote.move(this.commits[step.to % this.commits.length] ?? '')
     else if (step.do === 'set') this.set(step)
     else if (step.do === 'always') this.app = { ...this.app, always_build_on_deploy: step.on }
-    else if (step.do === 'supervisord dies') host.supervisor.die(host.machine)
+    else if (step.do === 'supervisord dies') host.supervisor.endSupervisord(host.machine)
     else if (step.do === 'crash') host.supervisor.giveUp(host.machine, `site-client${step.client}`)
     else if (step.do === 'network') host.remote.reachable = step.up
     else await this.run(step)
@@ -152,13 +152,13 @@ class World {
     const { host } = this
     for (const app of ['site', 'zeo']) {
       const current = host.currentRelease(app)
-      assert.ok(current === undefined || current.complete, `${current?.id} is live, and not complete`)
+      assert.ok(current === undefined || current.complete, `${current?.id} is current, and not complete`)
       const link = host.machine.lstat(`${host.root}/srv/www/${app}/current`)
       assert.ok(current !== undefined || link === null, 'current points to no release')
     }
     for (const [name, { startedIn, state }] of Object.entries(host.processes()))
       if (state === 'RUNNING')
-        assert.ok(host.machine.stat(`${startedIn}/.converge/complete`), `${name} runs from no whole release`)
+        assert.ok(host.machine.stat(`${startedIn}/.converge/complete`), `${name} runs from an incomplete release`)
     for (const app of ['site', 'zeo'])
       for (const [name, { state }] of Object.entries(host.processes()))
         if (this.stopEnded && name.startsWith(`${app}-`) && intendedStop(host.machine, app) !== null)

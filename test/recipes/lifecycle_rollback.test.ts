@@ -242,7 +242,7 @@ t.test('a host that missed a rollback switches to its complete release, and buil
   }
 })
 
-t.test('of a configuration: a deploy of another app on the host leaves it there', async (t) => {
+t.test('a rollback of a configuration lasts while another app on the host is deployed', async (t) => {
   const host = await deployed()
   set(host, { instance_count: 3 })
   succeeded(t, await host.run(['deploy']))

@@ -15,7 +15,7 @@ function isDown(t: Test, host: FakeHost, what: string): void {
 
 /** Reboots the host: supervisord starts the programs that are set to start. */
 async function reboot(host: FakeHost): Promise<void> {
-  host.supervisor.die(host.machine)
+  host.supervisor.endSupervisord(host.machine)
   await host.run(['setup'])
 }
 

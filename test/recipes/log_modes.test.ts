@@ -60,7 +60,7 @@ const ofDistribution = /^\/var\/log(\/nginx)?$/
 
 for (const [role, { attributes, directories = [], needsSystem, init, fails }] of Object.entries(situations))
   for (const options of accounts.filter(({ prefixed }) => !(needsSystem && prefixed)))
-    t.test(`${role} as ${options.user}${options.prefixed ? ' below a prefix' : ''}`, async (t) => {
+    t.test(`hides the logs of ${role} as ${options.user}${options.prefixed ? ' below a prefix' : ''}`, async (t) => {
       const host = await madeHost(role, { ...options, ...(init && { init }) }, attributes)
       const { resources } = await host.run()
       const failed = resources.find(({ outcome }) => outcome === 'failed')

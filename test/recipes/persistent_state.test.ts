@@ -49,7 +49,7 @@ t.test('an upgrade of the host leaves the environment unchanged', async (t) => {
 t.test('unpacks an archive for all shared directories', async (t) => {
   const url = 'https://eggs.example.com/caches.tar.gz'
   for (const purge of [false, true])
-    await t.test(`purge ${purge}`, async (t) => {
+    await t.test(`replaces no data, with purge ${purge}`, async (t) => {
       const content = packed({ 'eggs/v5/cp311/old-1.0.egg/x.py': 'x', 'var/log/x': 'theirs', 'env-x/bin/python': 'x' })
       const host = new FakeHost({ downloads: { [url]: content } })
       host.machine.given(`${shared}/var/filestorage/Data.fs`, 'precious').given(`${shared}/media/mine`, 'precious')

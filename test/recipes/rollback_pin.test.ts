@@ -5,7 +5,7 @@ import t from 'tap'
 import { LocalHost } from '../../core/host/local.ts'
 import { readPin } from '../../recipes/plone/rollback_pin.ts'
 
-t.test('the pin of a rollback in a report', (t) => {
+t.test('shows a pin in a report, and nothing that is in its place', (t) => {
   const releases = t.testdir({ secret: 'root:$6$salt$hash:20228\n', large: 'x'.repeat(100_000) })
   const path = `${releases}/.held`
   const read = (make: () => void) => {

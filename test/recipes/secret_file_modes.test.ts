@@ -54,7 +54,7 @@ const accounts: readonly Required<Pick<FakeHostOptions, 'user' | 'prefixed'>>[] 
 
 for (const [role, { attributes = {}, files, systemFiles = [], needsSystem }] of Object.entries(situations))
   for (const options of accounts.filter(({ prefixed }) => !(needsSystem && prefixed)))
-    t.test(`${role} as ${options.user}`, async (t) => {
+    t.test(`hides the secrets of ${role} as ${options.user}${options.prefixed ? ' below a prefix' : ''}`, async (t) => {
       const host = madeHost(role, options, attributes)
       await host.run()
       const tree = host.tree()

@@ -105,4 +105,5 @@ async function refuses(t: Test, roles: readonly string[], { point, attributes, m
 }
 
 for (const [roles, own] of cases)
-  for (const one of own) t.test(`${one.name}: ${roles.join(', ')}`, (t) => refuses(t, roles, one))
+  for (const one of own)
+    t.test(`reads nothing at the mount of ${one.name}: ${roles.join(', ')}`, (t) => refuses(t, roles, one))

@@ -16,7 +16,7 @@ for (const role of ['frontend', 'broker', 'memcached', 'base'])
     giveWebServer(site)
     await site.run()
     const base = new FakeHost({ roles: [role] }, site.remote.fork())
-    base.machine.takeOver(site.machine)
+    base.machine.copyFrom(site.machine)
     giveWebServer(base)
     t.ok(Object.keys(base.tree()).some(isOfApp), 'the host has an app')
     const read: string[] = []

@@ -16,7 +16,7 @@ export interface Case<P> extends Expectations {
   /** Sets up the host before the resource reads its state. */
   readonly given?: (host: VirtualHost) => void
   readonly host?: VirtualOptions
-  /** Checks the host after the run. */
+  /** Checks the host after the run, also after an expected failure. */
   readonly then?: (t: Test, host: VirtualHost) => void
 }
 

@@ -75,28 +75,28 @@ export async function get(client: number, key: string): Promise<string | null> {
 /** Requests a page from all clients at the same time, repeatedly. */
 export class Watch {
   readonly rounds: (Page | null)[][] = []
-  private over = false
-  private readonly going: Promise<void>
+  private isStopped = false
+  private readonly end: Promise<void>
 
   constructor(private readonly clients = 2) {
-    this.going = this.go()
+    this.end = this.requestPages()
   }
 
-  private async go(): Promise<void> {
-    while (!this.over) {
+  private async requestPages(): Promise<void> {
+    while (!this.isStopped) {
       this.rounds.push(await Promise.all(Array.from({ length: this.clients }, (_, index) => pageOf(index + 1))))
       await new Promise((resolve) => setTimeout(resolve, 30))
     }
   }
 
   async stop(): Promise<this> {
-    this.over = true
-    await this.going
+    this.isStopped = true
+    await this.end
     return this
   }
 
   /** The number of rounds in which no client answered. */
-  get blackouts(): number {
+  get roundsWithoutAnswer(): number {
     return this.rounds.filter((pages) => pages.every((page) => page === null)).length
   }
 

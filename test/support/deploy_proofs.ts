@@ -16,6 +16,7 @@ export interface DeployProof extends Proof {
   readonly local?: (site: GitSite, isRepaired: boolean) => LocalHost
 }
 
+/** Tests each proof: the broken deploy fails with the hint, and the repaired one succeeds. */
 export function proveDeploys(t: Test, proofs: readonly DeployProof[]): void {
   for (const proof of proofs)
     t.test(`${proof.source}: ${proof.hint}`, async (t) => {

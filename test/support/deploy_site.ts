@@ -20,7 +20,7 @@ const programPath = (
 ).bin.converge
 /** Programs come from the system, whatever directories the tester's own PATH lists first. */
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
-const forNetwork = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
+const networkVariables = /^(PIP_.+|https?_proxy|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
 
 export type App = 'zeoserver' | 'plone_instances' | 'solr'
 
@@ -340,7 +340,7 @@ export class DeploySite {
 
   private identity() {
     const { name, uid, gid } = this.account
-    const passed = Object.entries(process.env).filter(([key]) => forNetwork.test(key))
+    const passed = Object.entries(process.env).filter(([key]) => networkVariables.test(key))
     const env = {
       ...Object.fromEntries(passed),
       PATH: path,
@@ -356,12 +356,12 @@ export class DeploySite {
     if (this.crontab() !== jobs) this.setCrontab(jobs)
     if (this.daemon?.exitCode === null) await this.serveGit(false)
     // Repeats the signal: a supervising process restarts its programs for as long as it runs.
-    const isOver = () => {
+    const hasEnded = () => {
       const pids = process.getuid?.() === 0 ? ownedBy(this.account.uid) : this.processes()
       for (const pid of pids) kill(pid)
       return pids.length === 0
     }
-    await until(isOver, 'nothing of the site runs any more')
+    await until(hasEnded, 'nothing of the site runs any more')
   }
 }
 

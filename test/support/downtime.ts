@@ -4,7 +4,7 @@
  */
 import { pageOf } from './deploy_pages.ts'
 import type { DeploySite, Ended } from './deploy_site.ts'
-import { keepEggs, offeredEggs } from './eggs.ts'
+import { offeredEggs, storeEggs } from './eggs.ts'
 import { freePort, type Owner } from './machine.ts'
 import { until } from './wait_until.ts'
 import { type Figures, visitors } from './wrk.ts'
@@ -18,7 +18,7 @@ export interface Scene {
 
 const clients = 3
 const ownHost = { hostname: 'here', status: 'online', private_ip: '127.0.0.1', private_dns_name: 'localhost' }
-const all = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
+const allRoles = { roles: ['zeo-server', 'zeo-client', 'frontend'] } as const
 
 /**
  * Deploys the site from nothing but its eggs.
@@ -37,8 +37,8 @@ export async function wholeSite(t: Owner, site: DeploySite): Promise<number> {
     converge: { frontend: { http_port: http, https_port: https, balancer_port: balancer, slow_start_seconds: 2 } },
     ...(await offeredEggs(t)),
   }
-  succeeded(await site.converge([], all))
-  keepEggs(`${site.directory()}/shared`)
+  succeeded(await site.converge([], allRoles))
+  storeEggs(`${site.directory()}/shared`)
   await until(async () => (await site.pages(clients)).every((page) => page !== null), 'every client answers')
   const answers = () =>
     fetch(`http://127.0.0.1:${http}/`).then(
@@ -97,7 +97,8 @@ export const scenes: readonly Scene[] = [
       const good = site.read(zcml)
       site.commit({ [zcml]: good.replace('.views.Status', '.views.Missing') })
       const { status, output } = await site.converge(['deploy'], { roles: ['zeo-client'] })
-      if (status !== 1 || !output.includes('did not come up')) throw new Error(`that should have failed:\n${output}`)
+      if (status !== 1 || !output.includes('did not come up'))
+        throw new Error(`the deploy of a client that does not start must fail:\n${output}`)
       site.commit({ [zcml]: good })
       await deploy(site)
     },
@@ -114,14 +115,14 @@ export const scenes: readonly Scene[] = [
   },
 ]
 
-/** Measures the requests of visitors while the scene runs: all are logged in, so no page comes from the cache. */
-export async function played(scene: Scene, site: DeploySite, port: number): Promise<Figures> {
-  const crowd = visitors(`http://127.0.0.1:${port}/`, site.root, { headers: { Cookie: '__ac=visitor' } })
+/** Measures the requests of visitors while a scene runs. All are logged in, so no page comes from the cache. */
+export async function measureScene(scene: Scene, site: DeploySite, port: number): Promise<Figures> {
+  const measurement = visitors(`http://127.0.0.1:${port}/`, site.root, { headers: { Cookie: '__ac=visitor' } })
   try {
     await scene.work(site)
   } catch (error) {
-    await crowd.end()
+    await measurement.end()
     throw error
   }
-  return crowd.end()
+  return measurement.end()
 }

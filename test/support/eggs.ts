@@ -15,15 +15,15 @@ import type { Owner } from './machine.ts'
 const fixture = fileURLToPath(new URL('../../fixtures/example-buildout/cfg/', import.meta.url))
 
 /** Returns the path of the archive for these versions, this Python and account; the file may not exist yet. */
-function archive(): string {
+function archivePath(): string {
   const python = execFileSync('/usr/bin/python3', ['-VV'], { encoding: 'utf8' })
   const hash = createHash('sha256').update(`${process.arch} ${python}`)
   for (const name of ['base.cfg', 'versions.cfg']) hash.update(readFileSync(`${fixture}${name}`))
-  return `${directory()}/${hash.digest('hex').slice(0, 16)}.tar.gz`
+  return `${ownDirectory()}/${hash.digest('hex').slice(0, 16)}.tar.gz`
 }
 
 /** @throws Error if another account owns the directory */
-function directory(): string {
+function ownDirectory(): string {
   const uid = process.getuid?.() ?? 0
   const path = `${tmpdir()}/converge-test-eggs-${uid}`
   mkdirSync(path, { recursive: true, mode: 0o700 })
@@ -32,15 +32,15 @@ function directory(): string {
 }
 
 /** @param shared directory with the eggs of a site that was built */
-export function keepEggs(shared: string): void {
-  const path = archive()
+export function storeEggs(shared: string): void {
+  const path = archivePath()
   if (existsSync(path)) return
   execFileSync('tar', ['-czf', `${path}.${process.pid}`, '-C', shared, 'eggs'])
   renameSync(`${path}.${process.pid}`, path)
 }
 
-export function haveEggs(): boolean {
-  return existsSync(archive())
+export function hasStoredEggs(): boolean {
+  return existsSync(archivePath())
 }
 
 /**
@@ -49,7 +49,7 @@ export function haveEggs(): boolean {
  * @returns attributes with which a site starts with the eggs; none if no test has built them yet
  */
 export async function offeredEggs(t: Owner, address = '127.0.0.1'): Promise<JsonObject> {
-  const path = archive()
+  const path = archivePath()
   if (!existsSync(path)) return {}
   const server = createServer((_, answer) => void createReadStream(path).pipe(answer))
   const port = await listenUntilEnd(t, server, address)

@@ -26,7 +26,7 @@ import type { FakeHaproxy } from './fake_haproxy.ts'
 import { Machine } from './fake_machine.ts'
 import { buildout, python, systemPrograms } from './fake_programs.ts'
 import { factsOf, jane, passwordLine, prefix, siteAttributes, siteRemote } from './fake_stack.ts'
-import { type Behaviour, type FakeProcess, FakeSupervisor, type Taken } from './fake_supervisor.ts'
+import { type Behaviour, type FakeProcess, FakeSupervisor, type LoadedProgram } from './fake_supervisor.ts'
 import type { NodeJson } from './golden.ts'
 
 /** SIGKILL of the run: after it, the run has no further effect. */
@@ -98,7 +98,7 @@ export class FakeHost {
       programs: (name, taken) => this.behaviour(name, taken),
     })
     this.machine = new Machine(this.virtualOptions())
-    this.machine.alive = () => this.stillAlive()
+    this.machine.onSleep = () => this.failIfKilled()
     this.machine.given('/var/run', null).given('/etc/logrotate.d', null)
     if (init === 'systemd') this.machine.given('/run/systemd/system', null)
     // The commands of migrations and smoke tests in tests.
@@ -118,8 +118,8 @@ export class FakeHost {
       commands: (argv, options) => this.command(argv, options),
       requests: (options, host) => this.supervisor.requests(options, host),
       exchanges: (options, host) => this.balancers?.exchanges(options, host) ?? this.zeoBanner(options.port),
-      beforeChange: (_, what) => this.happens(what),
-      beforeRead: (path) => this.readable(path),
+      beforeChange: (_, what) => this.countEvent(what),
+      beforeRead: (path) => this.blockAtSilentMount(path),
     }
   }
 
@@ -174,8 +174,8 @@ export class FakeHost {
   clone(): FakeHost {
     const copy = new FakeHost(this.options, this.remote.fork())
     const { machine, supervisor } = copy
-    machine.takeOver(this.machine)
-    supervisor.takeOver(this.supervisor, this.machine, machine)
+    machine.copyFrom(this.machine)
+    supervisor.copyFrom(this.supervisor, this.machine, machine)
     Object.assign(copy, { attributes: this.attributes, buildFailure: this.buildFailure, programs: this.programs })
     return copy
   }
@@ -200,7 +200,7 @@ export class FakeHost {
   }
 
   /** Whether a program that reads a path waits for the server of a mount. */
-  private waits(path: string): boolean {
+  private wouldBlock(path: string): boolean {
     const before = this.blockedReads.length
     try {
       this.machine.stat(path)
@@ -210,23 +210,23 @@ export class FakeHost {
     return this.blockedReads.splice(before).length > 0
   }
 
-  private readable(path: string): void {
+  private blockAtSilentMount(path: string): void {
     const { silentMount } = this
     if (silentMount === null || !(path === silentMount || path.startsWith(`${silentMount}/`))) return
     this.blockedReads.push(path)
     throw new Error(`nothing answers a read of ${path}`)
   }
 
-  private happens(what: string): void {
-    this.stillAlive()
+  private countEvent(what: string): void {
+    this.failIfKilled()
     this.events++
     if (this.events !== this.killAt) return
     this.killedBefore = what
     throw new Killed(`killed before ${what}`)
   }
 
-  private stillAlive(): void {
-    if (this.killedBefore !== null) throw new Killed('dead already')
+  private failIfKilled(): void {
+    if (this.killedBefore !== null) throw new Killed('killed already')
   }
 
   /** Returns the bytes that a ZEO server sends to a new connection. */
@@ -239,7 +239,7 @@ export class FakeHost {
     return processes.some(({ config, state }) => state === 'RUNNING' && config.includes(`/bin/${script} `))
   }
 
-  private behaviour(name: string, { config, startedIn }: Taken): Behaviour {
+  private behaviour(name: string, { config, startedIn }: LoadedProgram): Behaviour {
     const own = this.programs[name] ?? {}
     const client = /-client(\d+)$/.exec(name)?.[1]
     const program = /^command=(\S+)/m.exec(config)?.[1] ?? ''
@@ -253,17 +253,17 @@ export class FakeHost {
   }
 
   private command(given: readonly string[], options: CommandOptions): Partial<CommandResult> | null {
-    const argv = unwrapped(given)
+    const argv = withoutWrapper(given)
     const [program = '', ...args] = argv
     const { machine: host, remote } = this
     const working: Working = {
       host,
       owner: options.user ?? host.self.name,
-      step: (what) => this.happens(`${program}: ${what}`),
+      step: (what) => this.countEvent(`${program}: ${what}`),
     }
     if (!program.startsWith('/') && ['git', 'crontab'].includes(program) && host.which(program) === null) return null
     if (program === 'git') return remote.git(args, working)
-    if (program === 'timeout' && this.waits(args.at(-1) ?? '')) return { status: 137 }
+    if (program === 'timeout' && this.wouldBlock(args.at(-1) ?? '')) return { status: 137 }
     if (program.endsWith('/bin/buildout')) return this.build(argv, options, working)
     if (args[0]?.endsWith('/upkeep.py')) return this.upkeep(args.slice(1))
     if (/(^|\/)python[\d.]*$/.test(program)) return python(program, args, working)
@@ -292,7 +292,7 @@ export class FakeHost {
   ): Partial<CommandResult> {
     const current = cwd.replace(/\/releases\/[^/]*$/, '/current')
     if (this.machine.lstat(current)?.kind === 'link' && this.machine.readLink(current) === cwd)
-      throw new Error(`${cwd} is live, and is built in`)
+      throw new Error(`the build runs in the current release ${cwd}`)
     const shared = cwd.replace(/\/releases\/[^/]*$/, '/shared')
     return buildout(args, cwd, { ...working, program, shared, failure: this.buildFailure })
   }
@@ -351,7 +351,7 @@ export class FakeHost {
 }
 
 /** Removes the wrapper that ties a command to the run, and the settings of git. */
-function unwrapped(argv: readonly string[]): string[] {
+function withoutWrapper(argv: readonly string[]): string[] {
   let rest = [...argv]
   if (rest[0] === 'sh') rest = rest.slice(4)
   return rest[0] === 'git' ? rest.filter((word, at) => word !== '-c' && rest[at - 1] !== '-c') : rest

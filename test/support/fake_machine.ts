@@ -7,8 +7,9 @@ export class Machine extends VirtualHost {
   /** The number of runs so far: cached answers are valid for one run only. */
   runs = 0
   /** Recorded values, by key. */
-  readonly kept = new Map<string, string>()
-  alive: () => void = () => undefined
+  readonly lastingRecords = new Map<string, string>()
+  /** Called before each wait. */
+  onSleep: () => void = () => undefined
 
   override cached<T>(key: string, ask: () => Promise<T>): Promise<T> {
     return super.cached(`${this.runs} ${key}`, ask)
@@ -20,15 +21,15 @@ export class Machine extends VirtualHost {
 
   override record(key: string, value: string): void {
     super.record(key, value)
-    this.kept.set(key, value)
+    this.lastingRecords.set(key, value)
   }
 
   override recorded(key: string): string | null {
-    return this.kept.get(key) ?? null
+    return this.lastingRecords.get(key) ?? null
   }
 
   override async sleep(time: Duration): Promise<void> {
-    this.alive()
+    this.onSleep()
     await super.sleep(time)
   }
 
@@ -38,13 +39,13 @@ export class Machine extends VirtualHost {
   }
 
   /** Replaces the state with that of another host. */
-  takeOver(other: Machine): void {
+  copyFrom(other: Machine): void {
     const [own, ownGroup] = [this.self.name, this.groupById(this.self.gid)?.name]
     for (const [path, { kind, mode, owner, group, content }] of Object.entries(other.tree())) {
       this.given(path, kind === 'directory' ? null : kind === 'link' ? { link: content } : content, mode)
       if (owner !== own || group !== ownGroup) this.setOwner(path, owner, group)
     }
-    for (const [key, value] of other.kept) this.record(key, value)
+    for (const [key, value] of other.lastingRecords) this.record(key, value)
     this.changes.length = 0
     this.clock = other.clock
   }

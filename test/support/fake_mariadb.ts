@@ -1,4 +1,4 @@
-/** A MariaDB server for the host in memory that can refuse the login of root. */
+/** Imitates a MariaDB server on the host in memory, which can refuse the login of root. */
 import type { CommandHandler } from '../../core/host/virtual.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { mariadb as imitated } from '../../recipes/testing/mariadb.ts'

@@ -1,7 +1,7 @@
-/** nft(8) for the host in memory: one table, whose rules are in a file of the host. */
+/** Imitates nft(8) on the host in memory: one table, whose rules are in a file of the host. */
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 
-const kernel = '/proc/fake/nftables'
+const rulesFile = '/proc/fake/nftables'
 
 /** Installs nft, and sshd with an established connection. */
 export function giveNft(host: VirtualHost): void {
@@ -16,20 +16,20 @@ export function giveNft(host: VirtualHost): void {
 
 export const nft: CommandHandler = ([program, ...args], _, host) => {
   if (program !== 'nft') return null
-  const rules = host.readText(kernel) || null
+  const rules = host.readText(rulesFile) || null
   if (args.includes('list'))
     return rules === null ? { status: 1, stderr: 'Error: No such file or directory' } : { stdout: rules }
   if (args[0] === 'delete') {
-    host.given(kernel, '')
+    host.given(rulesFile, '')
     return {}
   }
   const text = host.readText(args.at(-1) ?? '') ?? ''
   if (text.includes('/99')) return { status: 1, stderr: 'Error: invalid prefix' }
-  if (args[0] === '-f') host.given(kernel, text)
+  if (args[0] === '-f') host.given(rulesFile, text)
   return {}
 }
 
 /** Changes the rules as an operator does. */
 export function changeRules(host: VirtualHost): void {
-  host.given(kernel, 'table inet converge {\n}\n')
+  host.given(rulesFile, 'table inet converge {\n}\n')
 }

@@ -2,7 +2,7 @@
 import type { CommandHandler, VirtualHost } from '../../core/host/virtual.ts'
 import { type GivenServer, psql as imitated, readServer, writeServer } from '../../recipes/testing/postgresql.ts'
 
-export { readServer as readPostgresql, writeServer as write }
+export { readServer as readPostgresql, writeServer as writePostgresql }
 
 /** Installs the server on a host, with these roles and databases beside its own ones. */
 export function givePostgresql(host: VirtualHost, { roles = {}, databases = {} }: Partial<GivenServer> = {}): void {

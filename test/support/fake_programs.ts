@@ -25,10 +25,10 @@ export const packageFiles: Readonly<Record<string, readonly string[]>> = {
 }
 
 export const systemPrograms: Readonly<Record<string, Command>> = {
-  ...plain(accountPrograms),
-  ...plain(aptPrograms),
-  ...plain(archivePrograms),
-  ...plain(crontabPrograms),
+  ...withoutSteps(accountPrograms),
+  ...withoutSteps(aptPrograms),
+  ...withoutSteps(archivePrograms),
+  ...withoutSteps(crontabPrograms),
   /** `stat` of the probe of a mount. */
   timeout: (args, { host }) => ({ status: host.stat(args.at(-1) ?? '') === null ? 1 : 0 }),
   chattr: () => ({}),
@@ -82,7 +82,7 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     return {}
   },
   xargs(args, { host }, { input }) {
-    if (args.join(' ') !== '-0 rm -rf --') throw new Error(`xargs of what? ${args.join(' ')}`)
+    if (args.join(' ') !== '-0 rm -rf --') throw new Error(`unknown call: xargs ${args.join(' ')}`)
     for (const path of (input ?? '').split('\0')) host.remove(path)
     return {}
   },
@@ -91,7 +91,7 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
     return {}
   },
   cp(args, { host, owner, step }) {
-    if (args.slice(0, 2).join(' ') !== '-al -t') throw new Error(`cp of what? ${args.join(' ')}`)
+    if (args.slice(0, 2).join(' ') !== '-al -t') throw new Error(`unknown call: cp ${args.join(' ')}`)
     const copy = (from: string, to: string) => {
       const names = host.lstat(from)?.kind === 'directory' ? host.list(from) : null
       host.given(to, names === null ? host.readText(from) : null, '0755', owner)
@@ -112,7 +112,9 @@ export const systemPrograms: Readonly<Record<string, Command>> = {
   },
 }
 
-function plain(set: Readonly<Record<string, (...args: Parameters<typeof done>) => Answer>>): Record<string, Command> {
+function withoutSteps(
+  set: Readonly<Record<string, (...args: Parameters<typeof done>) => Answer>>,
+): Record<string, Command> {
   return Object.fromEntries(
     Object.entries(set).map(([name, run]) => [name, (args, { host }, { input }) => run(args, host, input ?? '')]),
   )

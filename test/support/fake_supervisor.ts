@@ -45,11 +45,11 @@ export interface FakeOptions {
   /** Programs by name, or a function that is called each time the fake needs them. */
   readonly programs?:
     | Readonly<Record<string, Behaviour>>
-    | ((name: string, group: Taken, host: VirtualHost) => Behaviour)
+    | ((name: string, group: LoadedProgram, host: VirtualHost) => Behaviour)
 }
 
 /** The data that supervisord has loaded about a program. */
-export interface Taken {
+export interface LoadedProgram {
   /** The text of its configuration file when supervisord loaded it. */
   readonly config: string
   /** The directory of the last start; if its last component is a link, the link's target. */
@@ -57,12 +57,12 @@ export interface Taken {
 }
 
 /** A program as a test sees it. */
-export interface FakeProcess extends Taken {
+export interface FakeProcess extends LoadedProgram {
   readonly state: string
   readonly pid: number
 }
 
-interface Group extends Taken {
+interface Group extends LoadedProgram {
   startedAt: number | null
   stoppedAt: number | null
   pid: number
@@ -115,10 +115,10 @@ export class FakeSupervisor {
     this.options = { ...defaults, ...options }
     this.requests = ({ socketPath, port, path, body, method }, host) => {
       const world = this.world(host)
-      if (socketPath === undefined) return this.http(world, host, port ?? 80, path ?? '/')
+      if (socketPath === undefined) return this.answerHttp(world, host, port ?? 80, path ?? '/')
       if (!world.up || socketPath !== this.options.socket) return null
       if (method !== 'POST' || path !== '/RPC2') return { status: 404, headers: {}, body: '' }
-      return rpc(() => this.call(world, host, body ?? ''))
+      return rpc(() => this.answerCall(world, host, body ?? ''))
     }
   }
 
@@ -134,7 +134,7 @@ export class FakeSupervisor {
   }
 
   /** Ends supervisord and all programs it runs. */
-  die(host: VirtualHost): void {
+  endSupervisord(host: VirtualHost): void {
     const world = this.world(host)
     for (const group of world.groups.values()) this.workIn(host, group, '/')
     world.up = false
@@ -163,7 +163,7 @@ export class FakeSupervisor {
   }
 
   /** Copies all programs from one host to another. */
-  takeOver(from: FakeSupervisor, fromHost: VirtualHost, toHost: VirtualHost): void {
+  copyFrom(from: FakeSupervisor, fromHost: VirtualHost, toHost: VirtualHost): void {
     const { groups, ...rest } = from.world(fromHost)
     this.worlds.set(toHost, { ...rest, groups: new Map([...groups].map(([name, group]) => [name, { ...group }])) })
   }
@@ -212,7 +212,7 @@ export class FakeSupervisor {
     return age < startsecs ? 'STARTING' : 'RUNNING'
   }
 
-  private http(world: World, host: VirtualHost, port: number, path: string): Response | null {
+  private answerHttp(world: World, host: VirtualHost, port: number, path: string): Response | null {
     for (const [name, group] of world.groups) {
       const {
         port: own,
@@ -266,7 +266,7 @@ export class FakeSupervisor {
     if (pid > 0) host.given(`/proc/${pid}/cwd`, { link: directory })
   }
 
-  private call(world: World, host: VirtualHost, body: string): unknown {
+  private answerCall(world: World, host: VirtualHost, body: string): unknown {
     const method = /<methodName>supervisor\.(\w+)</.exec(body)?.[1] ?? ''
     const [name = ''] = [...body.matchAll(/<param><value><string>([^<]*)</g)].map(([, text]) => text ?? '')
     const group = () => world.groups.get(name) ?? fault(10, `BAD_NAME: ${name}`)

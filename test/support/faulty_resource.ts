@@ -15,7 +15,7 @@ export interface Faults {
   readonly apply?: (count: number, context: Context, host: Host) => void | Promise<void>
   readonly read?: (host: HostReader, context: Context, name: string) => void | Promise<void>
   /** Whether the resource reports changes that it did not make. */
-  readonly lies?: boolean
+  readonly appliesNothing?: boolean
   readonly readsAhead?: boolean
   readonly when?: 'gate' | 'cause'
 }
@@ -53,7 +53,7 @@ export function probe(faults: Faults = {}, type = 'probe') {
       async apply(host, { name }, { desired }, context) {
         count++
         await faults.apply?.(count, context, host)
-        if (faults.lies) return
+        if (faults.appliesNothing) return
         host.writeFile(`/srv/${name}`, desired.value ?? '')
         if (faults.when === 'cause' && desired.cause !== null) host.record(`probe ${name}`, desired.cause)
       },

@@ -75,11 +75,11 @@ export class GitSite {
 
   /** Puts a wrapper before the real git on the PATH of this process. */
   private recordCalls(): void {
-    const real = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8', env: { PATH: realPath } }).trim()
+    const realGit = execFileSync('sh', ['-c', 'command -v git'], { encoding: 'utf8', env: { PATH: realPath } }).trim()
     const script = `#!/bin/sh
 printf '%s\\n' "$@" '' >> ${this.log}
 if [ -e ${this.root}/kill-at ] && [ "$(grep -c '^$' ${this.log})" = "$(cat ${this.root}/kill-at)" ]; then kill -9 $PPID; fi
-exec ${real} "$@"
+exec ${realGit} "$@"
 `
     fs.writeFileSync(`${this.root}/bin/git`, script, { mode: 0o755 })
     process.env.PATH = `${this.root}/bin:${realPath}`
@@ -186,6 +186,7 @@ exec ${real} "$@"
     return outfile
   }
 
+  /** Returns the arguments of each call of git since the last deploy began, without the `-c` settings. */
   calls(): string[][] {
     const text = fs.existsSync(this.log) ? fs.readFileSync(this.log, 'utf8') : ''
     const calls = text.split('\n\n').filter((call) => call !== '')

@@ -24,9 +24,9 @@ function files(directory: string): string[] {
   })
 }
 
-const names = /^(hints?|remedy|systemHints|jumpHint)$/
+const hintNames = /^(hints?|remedy|systemHints|jumpHint)$/
 
-const parsed = ['core', 'resources', 'recipes', 'attributes']
+const sourceFiles = ['core', 'resources', 'recipes', 'attributes']
   .flatMap((name) => files(join(root, name)))
   .sort()
   .map((path) => ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true))
@@ -39,7 +39,7 @@ function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
   const found = new Map<string, number>()
   const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node)) {
-      const at = node.parameters.findIndex(({ name }) => names.test(name.getText()))
+      const at = node.parameters.findIndex(({ name }) => hintNames.test(name.getText()))
       const owner = node.name ?? (ts.isVariableDeclaration(node.parent) ? node.parent.name : undefined)
       if (at >= 0 && owner) found.set(owner.getText(), at)
     }
@@ -50,7 +50,7 @@ function hintParameters(source: ts.SourceFile): ReadonlyMap<string, number> {
 }
 
 /** From every file, for calls of functions that another file exports. */
-const allParameters = new Map(parsed.flatMap((source) => [...hintParameters(source)]))
+const allParameters = new Map(sourceFiles.flatMap((source) => [...hintParameters(source)]))
 
 function importedParameters(source: ts.SourceFile): [string, number][] {
   const imported = source.statements.filter(ts.isImportDeclaration).flatMap(({ importClause }) => {
@@ -117,7 +117,7 @@ function hintsIn(source: ts.SourceFile): HintSource[] {
   const parameters = new Map([...importedParameters(source), ...hintParameters(source)])
   const visit = (node: ts.Node): void => {
     const named = ts.isPropertyAssignment(node) || ts.isVariableDeclaration(node)
-    if (named && node.initializer && names.test(node.name.getText())) texts(node.initializer)
+    if (named && node.initializer && hintNames.test(node.name.getText())) texts(node.initializer)
     if (ts.isCallExpression(node)) {
       const callee = ts.isPropertyAccessExpression(node.expression) ? node.expression.name : node.expression
       const argument = node.arguments[parameters.get(callee.getText()) ?? -1]
@@ -129,4 +129,4 @@ function hintsIn(source: ts.SourceFile): HintSource[] {
   return found
 }
 
-export const hints: readonly HintSource[] = parsed.flatMap(hintsIn)
+export const hints: readonly HintSource[] = sourceFiles.flatMap(hintsIn)

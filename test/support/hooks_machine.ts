@@ -26,8 +26,10 @@ export const hookOptions: HookOptions = {
 }
 
 export class HooksMachine {
-  readonly active = new Set<string>()
-  readonly messages: string[] = []
+  /** The units that systemd has started. */
+  readonly activeUnits = new Set<string>()
+  /** The commands to systemd, except queries: verb and units. */
+  readonly systemctlCalls: string[] = []
   /** The result that systemd reports for the last run of each service. */
   readonly results = new Map<string, 'success' | 'exit-code'>()
   readonly host: VirtualHost
@@ -54,25 +56,25 @@ export class HooksMachine {
     if (program !== 'systemctl') return null
     const unit = rest.at(-1) ?? ''
     const units = rest.slice(rest.indexOf('--') + 1)
-    if (verb === 'show') return { stdout: units.map((one) => this.shown(one)).join('\n') }
-    this.messages.push([verb, ...rest.filter((word) => !word.startsWith('-'))].join(' '))
-    if (verb === 'start' || verb === 'restart') this.active.add(unit)
+    if (verb === 'show') return { stdout: units.map((one) => this.unitProperties(one)).join('\n') }
+    this.systemctlCalls.push([verb, ...rest.filter((word) => !word.startsWith('-'))].join(' '))
+    if (verb === 'start' || verb === 'restart') this.activeUnits.add(unit)
     if (verb === 'start' && this.results.has(unit)) this.results.set(unit, 'success')
-    if (verb === 'stop') this.active.delete(unit)
+    if (verb === 'stop') this.activeUnits.delete(unit)
     return {}
   }
 
-  private shown(unit: string): string {
+  private unitProperties(unit: string): string {
     const exists = this.host.stat(`/etc/systemd/system/${unit}`) !== null
     if (!exists) return `Id=${unit}\nNames=${unit}\nLoadState=not-found\nActiveState=inactive\n`
-    const state = this.active.has(unit) ? 'active' : 'inactive'
+    const state = this.activeUnits.has(unit) ? 'active' : 'inactive'
     const result = this.results.get(unit)
     const ended = result === undefined ? '' : 'ExecMainExitTimestamp=Mon 2026-01-05 10:00:00 UTC\n'
     return `Id=${unit}\nNames=${unit}\nLoadState=loaded\nActiveState=${state}\nUnitFileState=enabled\nResult=${result ?? 'success'}\n${ended}Type=oneshot\n`
   }
 
-  async run(event: string, own: Partial<HookOptions> = {}, mode: 'run' | 'plan' = 'run') {
-    const { role, show } = await catalogue.hooks({ ...hookOptions, ...own })
+  async run(event: string, options: Partial<HookOptions> = {}, mode: 'run' | 'plan' = 'run') {
+    const { role, show } = await catalogue.hooks({ ...hookOptions, ...options })
     const facts = { ...neutralFacts, init: this.init, uid: this.uid }
     const built = buildNode({ layers: [], facts, schemas: attributeSchemas, foreignKeys })
     const node = recipeNode(built, { id: '1', events: [event], by: 'tester', options: {} })
@@ -82,8 +84,9 @@ export class HooksMachine {
     return { report: await converge(plan, host, { id: 'test', mode }), notes: plan.notes, shown: [] }
   }
 
-  async done(t: Test, event: string, own: Partial<HookOptions> = {}) {
-    const { report, notes } = await this.run(event, own)
+  /** Runs an event, and fails the test unless the run succeeds. */
+  async done(t: Test, event: string, options: Partial<HookOptions> = {}) {
+    const { report, notes } = await this.run(event, options)
     t.strictSame(report && failureOf(report), undefined, event)
     return { changes: report === null ? [] : changed(report), warnings: report?.warnings ?? [], notes }
   }

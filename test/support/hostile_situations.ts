@@ -9,8 +9,14 @@ export interface Situation {
 
 const scm = { repository: '/srv/site.git' }
 const web1 = {
-  ...{ hostname: 'web1', private_ip: '10.0.0.5', private_dns_name: 'web1.example.com', status: 'online' },
-  ...{ public_dns_name: 'web1.example.com', ip: '192.0.2.1', availability_zone: 'eu-1', region: 'eu' },
+  hostname: 'web1',
+  private_ip: '10.0.0.5',
+  private_dns_name: 'web1.example.com',
+  status: 'online',
+  public_dns_name: 'web1.example.com',
+  ip: '192.0.2.1',
+  availability_zone: 'eu-1',
+  region: 'eu',
 }
 const layers = ['plone_instances', 'zeoserver', 'solr', 'redis', 'shared_blobs']
 const opsworks = {
@@ -48,8 +54,12 @@ export const hostileSituations: readonly Situation[] = [
       deploy: { plone_instances: { scm, domains } },
       plone_instances: { site_id: 'Plone', subsites: { 'b.example.com': 'b' } },
       haproxy: {
-        ...{ enable_stats: true, stats_url: '/stats', stats_user: 'u', stats_password: 'hunter22' },
-        ...{ health_check_url: '/', health_check_host: 'a' },
+        enable_stats: true,
+        stats_url: '/stats',
+        stats_user: 'u',
+        stats_password: 'hunter22',
+        health_check_url: '/',
+        health_check_host: 'a',
       },
       certbot_domains: domains,
       certbot_email: 'a@example.com',
@@ -60,8 +70,14 @@ export const hostileSituations: readonly Situation[] = [
     role: 'zeo-client',
     json: {
       ...clients({
-        ...{ zeo, ...celery, ...syslog, solr_enabled: true, solr_host: 's', persistent_cache: true },
-        ...{ newrelic_tracing: true, traceview_tracing: true },
+        zeo,
+        ...celery,
+        ...syslog,
+        solr_enabled: true,
+        solr_host: 's',
+        persistent_cache: true,
+        newrelic_tracing: true,
+        traceview_tracing: true,
       }),
       newrelic: { license: 'x', application_monitoring: { app_name: 'x' } },
       ebs_snapshots: snapshots,
@@ -108,7 +124,8 @@ export const hostileSituations: readonly Situation[] = [
     json: {
       plone_instances: {
         relstorage: {
-          ...{ keep_history: false, db: { type, name: 'd', user: 'u', password: 'hunter22' } },
+          keep_history: false,
+          db: { type, name: 'd', user: 'u', password: 'hunter22' },
           server: { network: '10.0.0.0/8' },
         },
       },

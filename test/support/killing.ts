@@ -14,9 +14,10 @@ export interface Scenario {
   readonly events?: readonly string[]
   /** Events that change nothing after the recovery; default: the same events. */
   readonly after?: readonly string[]
-  readonly served: (t: Test, host: FakeHost) => void
+  /** Checks the site after a run. */
+  readonly checkSite: (t: Test, host: FakeHost) => void
   /** Whether all clients but one must stay up at every moment. */
-  readonly up?: boolean
+  readonly keepsClientsUp?: boolean
   /** Whether two consecutive runs may be killed. */
   readonly twice?: boolean
   /** Kills only at every n-th opportunity, if another scenario covers all of them; default 1. */
@@ -24,50 +25,54 @@ export interface Scenario {
 }
 
 /** Kills a run of the scenario at every opportunity, each time on a new copy of the host. */
-export function killedEverywhere(scenario: Scenario): void {
+export function killEverywhere(scenario: Scenario): void {
   t.test(scenario.name, async (t) => {
-    const { prepare, events, after = events, served } = scenario
+    const { prepare, events, after = events, checkSite: served } = scenario
     const start = await prepare()
     const undisturbed = start.clone()
     succeeded(t, await undisturbed.run(events))
     served(t, undisturbed)
-    const [all, expected] = [undisturbed.events, stateOf(undisturbed)]
+    const [opportunities, expected] = [undisturbed.events, stateOf(undisturbed)]
     await nothingToDo(t, undisturbed, after)
-    t.ok(all > 5, `${all} occasions to be killed at`)
-    for (let at = 1; at <= all; at += scenario.each ?? 1) {
+    t.ok(opportunities > 5, `${opportunities} opportunities for a kill`)
+    for (let at = 1; at <= opportunities; at += scenario.each ?? 1) {
       const host = start.clone()
-      await killed(host, at, scenario)
-      if (host.killedBefore === null) t.fail(`occasion ${at} did not come`)
-      if (scenario.twice) await killed(host, 1 + ((at * 7) % all), scenario)
-      await repaired(t, host, { scenario, expected })
+      await runUntilKill(host, at, scenario)
+      if (host.killedBefore === null) t.fail(`the run ended before opportunity ${at}`)
+      if (scenario.twice) await runUntilKill(host, 1 + ((at * 7) % opportunities), scenario)
+      await checkRecovery(t, host, { scenario, expected })
     }
   })
 }
 
 /** Runs until the kill, and checks the invariants at that moment. */
-async function killed(host: FakeHost, killAt: number, { name, events, up }: Scenario): Promise<void> {
+async function runUntilKill(
+  host: FakeHost,
+  killAt: number,
+  { name, events, keepsClientsUp: up }: Scenario,
+): Promise<void> {
   const before = Object.values(host.processes()).filter(({ state }) => state === 'RUNNING').length
   await host.run(events, { killAt })
   const at = `${name}, killed before ${host.killedBefore}`
   for (const app of ['site', 'zeo']) {
     const current = `${host.root}/srv/www/${app}/current`
     if (host.machine.lstat(current) !== null && !host.currentRelease(app)?.complete)
-      throw new Error(`${at}: current is no whole release`)
+      throw new Error(`${at}: current is not a complete release`)
   }
   for (const [program, { startedIn }] of Object.entries(host.processes()))
     if (host.machine.stat(`${startedIn}/.converge/complete`) === null && events?.[0] !== 'undeploy')
-      throw new Error(`${at}: ${program} runs from no whole release`)
+      throw new Error(`${at}: ${program} runs from an incomplete release`)
   const running = Object.values(host.processes()).filter(({ state }) => state === 'RUNNING').length
   if (up && running < Math.min(before, 2) - 1) throw new Error(`${at}: only ${running} programs run`)
 }
 
 /** Checks that the next run finishes the work, and that the run after it changes nothing. */
-async function repaired(
+async function checkRecovery(
   t: Test,
   host: FakeHost,
   { scenario, expected }: { readonly scenario: Scenario; readonly expected: Record<string, unknown> },
 ): Promise<void> {
-  const { events, after = events, served } = scenario
+  const { events, after = events, checkSite: served } = scenario
   const what = host.killedBefore
   // The second run may have ended before the moment of its kill.
   if (what !== null) succeeded(t, await host.run(events), `killed before ${what}, the next run`)
@@ -84,7 +89,8 @@ async function repaired(
     served(t, host)
   }
   const again = await host.run(after)
-  if (again.outcome !== 'unchanged' || host.events > 0) t.fail(`killed before ${what}: there is still something to do`)
+  if (again.outcome !== 'unchanged' || host.events > 0)
+    t.fail(`killed before ${what}: the run after the recovery still changes something`)
   if (!/git/.test(what ?? '') || !host.currentRelease()) return
   host.remote.push({ VERSION: 'next\n' })
   succeeded(t, await host.run(['deploy']), `killed before ${what}, a deploy of the next revision`)

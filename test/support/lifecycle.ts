@@ -11,16 +11,16 @@ export type Checks = Pick<Test, 'equal' | 'strictSame'>
 
 /** Checks that throw. */
 export const throwing: Checks = {
-  equal<T>(found: unknown, requested: T, ...[what]: readonly unknown[]): found is T {
+  equal<T>(found: unknown, expected: T, ...[what]: readonly unknown[]): found is T {
     assert.equal(
       found,
-      requested,
-      typeof what === 'string' ? `${what}: ${String(found)}, not ${String(requested)}` : undefined,
+      expected,
+      typeof what === 'string' ? `${what}: ${String(found)}, not ${String(expected)}` : undefined,
     )
     return true
   },
-  strictSame<T>(found: unknown, requested: T): found is T {
-    assert.deepEqual(found, requested)
+  strictSame<T>(found: unknown, expected: T): found is T {
+    assert.deepEqual(found, expected)
     return true
   },
 }
@@ -76,7 +76,7 @@ export function settled(t: Checks, host: FakeHost, { app = 'site', programs, com
   )
 }
 
-/** Also accepts, for a ZEO server, an earlier release with the same code, as long as that release still exists. */
+/** Returns the release that a program runs. An earlier release with the same ZEO server counts as the current one while it exists. */
 function loadedFrom(
   host: FakeHost,
   name: string,
@@ -99,7 +99,7 @@ export async function nothingToDo(t: Checks, host: FakeHost, events?: readonly s
   const report = await host.run(events)
   succeeded(t, report, 'a further run')
   t.equal(report.outcome, 'unchanged', 'a further run has nothing to do')
-  t.equal(host.events, 0, 'nor does it change anything')
+  t.equal(host.events, 0, 'a further run changes nothing')
 }
 
 /** Returns the names of the resources that a run changed, by type. */
@@ -123,7 +123,7 @@ export function stateOf(host: FakeHost): Record<string, unknown> {
     .filter(([path]) => !/\/repo\.git\/.|^\/proc\/\d/.test(path))
     .map(([path, { content, ...entry }]) => [path, { ...entry, content: content.replace(time, 'TIME') }])
   const processes = Object.entries(host.processes()).map(([name, { pid: _, ...rest }]) => [`process ${name}`, rest])
-  const records = [...host.machine.kept]
+  const records = [...host.machine.lastingRecords]
     .filter(([key]) => !key.startsWith('forced ') && !key.startsWith('changes of '))
     .map(([key, value]) => [`record ${key}`, value.replace(digest, 'DIGEST')])
   return Object.fromEntries([...files, ...processes, ...records.sort(([a = ''], [b = '']) => (a < b ? -1 : 1))])

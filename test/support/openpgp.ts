@@ -1,4 +1,4 @@
-/** A public key of OpenPGP without any use, as gpg exports it. */
+/** Provides a public key of OpenPGP that nothing else uses, as gpg exports it. */
 export const publicKey = {
   fingerprint: 'F2E2DE37B50C6CD87C76D3ED0BECDE1B4B73D34E',
   text: `-----BEGIN PGP PUBLIC KEY BLOCK-----

@@ -32,13 +32,17 @@ const base: NodeJson = {
   deploy: { plone_instances: {}, zeoserver: {}, solr: {} },
 }
 
-/** Returns the attributes of the stack with changes. @throws the problems that the schemas find */
+/**
+ * Returns the attributes of the stack with changes.
+ * @throws the problems that the schemas find
+ */
 export function stack(...json: NodeJson[]): SiteAttributes {
   const layers = [base, ...json].map((values, index) => objectLayer(values, `${index}.json`, 'stack'))
   const { attributes } = buildNode({ layers, facts: neutralFacts, schemas: attributeSchemas })
   return attributes as unknown as SiteAttributes
 }
 
-/** Returns changes to `plone_instances`, or to `deploy.plone_instances`. */
+/** Returns changes to `plone_instances`. */
 export const site = (plone_instances: NodeJson): NodeJson => ({ plone_instances })
+/** Returns changes to `deploy.plone_instances`. */
 export const app = (plone_instances: NodeJson): NodeJson => ({ deploy: { plone_instances } })

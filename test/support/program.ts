@@ -15,7 +15,7 @@ if (!fs.existsSync(program)) execFileSync(process.execPath, [join(project, 'buil
 const bare = /^(resources|completion|help|--help|-h|--version|--complete)$/
 
 /** tap makes every child process of a test load a tap module, which is not part of the program. */
-const untouched = ['-u', 'NODE_OPTIONS']
+const withoutTap = ['-u', 'NODE_OPTIONS']
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
@@ -101,7 +101,11 @@ export class Sandbox {
 
   start(args: readonly string[], options: RunOptions = {}): Running {
     const words = [...(options.through ?? []), process.execPath, this.programFor(options.account), ...args]
-    const child = spawn('env', [...untouched, ...words, ...this.usual(args, options)], this.spawnOptions(options))
+    const child = spawn(
+      'env',
+      [...withoutTap, ...words, ...this.usualOptions(args, options)],
+      this.spawnOptions(options),
+    )
     child.stdin?.on('error', () => undefined)
     child.stdin?.end(options.input ?? '')
     return new Running(child)
@@ -109,9 +113,9 @@ export class Sandbox {
 
   /** Runs a bash script in which `converge` is the program with the usual options after its own arguments. */
   shell(script: string, options: RunOptions = {}): Promise<Finished> {
-    const usual = this.usual([], options).map((word) => `'${word}'`)
+    const usual = this.usualOptions([], options).map((word) => `'${word}'`)
     const whole = `converge() { '${process.execPath}' '${program}' "$@" ${usual.join(' ')}; }\n${script}`
-    return new Running(spawn('env', [...untouched, 'bash', '-o', 'pipefail', '-c', whole], this.spawnOptions(options)))
+    return new Running(spawn('env', [...withoutTap, 'bash', '-o', 'pipefail', '-c', whole], this.spawnOptions(options)))
       .finished
   }
 
@@ -150,7 +154,7 @@ export class Sandbox {
       .map((name) => linesOf(fs.readFileSync(join(directory, name), 'utf8')))
   }
 
-  private usual(args: readonly string[], { bare: asItIs }: RunOptions): string[] {
+  private usualOptions(args: readonly string[], { bare: asItIs }: RunOptions): string[] {
     if (asItIs || args.some((word) => bare.test(word))) return []
     return [
       ...(args.includes('--state-dir') ? [] : ['--state-dir', this.state]),

@@ -35,6 +35,7 @@ export function hintPattern(text: string): RegExp {
   return new RegExp(`^${parts.join('.*')}$`, 's')
 }
 
+/** Tests each proof: the broken command prints the hint, and the repaired one does not. */
 export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
   t.jobs = 2
   for (const proof of proofs)
@@ -69,6 +70,7 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
     })
 }
 
+/** Tests each proof: the broken call throws an error with the hint, and the repaired one returns. */
 export function proveCalls(t: Test, proofs: readonly CallProof[]): void {
   for (const { source, hint, broken, repaired } of proofs)
     t.test(`${source}: ${hint}`, async (t) => {

@@ -6,8 +6,8 @@ import ts from 'typescript'
 import { type HintSource, hints } from './hint_sources.ts'
 import { hintPattern, type Proof } from './proofs.ts'
 
-const tables = fileURLToPath(new URL('../hints', import.meta.url))
-const machine = fileURLToPath(new URL('../machine', import.meta.url))
+const hintTables = fileURLToPath(new URL('../hints', import.meta.url))
+const machineTests = fileURLToPath(new URL('../machine', import.meta.url))
 
 /**
  * Finds `{ source, hint }`, where source may be a constant of the same block, and in tables `file(source, hint, ...)`.
@@ -15,7 +15,7 @@ const machine = fileURLToPath(new URL('../machine', import.meta.url))
 function proofsIn(path: string): Proof[] {
   const parsed = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
   const found: Proof[] = []
-  const isTable = path.startsWith(tables)
+  const isTable = path.startsWith(hintTables)
   const textOf = (node: ts.Node | undefined, scope: ReadonlyMap<string, string>): string | undefined => {
     if (node === undefined) return undefined
     if (ts.isStringLiteralLike(node)) return node.text
@@ -43,7 +43,7 @@ function proofsIn(path: string): Proof[] {
   return found
 }
 
-export const proofs: readonly Proof[] = [tables, machine].flatMap((directory) =>
+export const proofs: readonly Proof[] = [hintTables, machineTests].flatMap((directory) =>
   readdirSync(directory)
     .filter((name) => name.endsWith('.test.ts'))
     .flatMap((name) => proofsIn(join(directory, name))),

@@ -265,7 +265,7 @@ export function hostFor(state: State, options: VirtualOptions = {}, root = '/srv
 }
 
 /** Creates the same state on a real file system, below a directory made for it. */
-export function layOut(state: State, root: string): void {
+export function writeState(state: State, root: string): void {
   const stat = (path: string) => {
     const found = lstatSync(at(root, path), { throwIfNoEntry: false })
     return found ? { kind: found.isDirectory() ? 'directory' : 'other' } : null
@@ -294,11 +294,11 @@ function* entriesOf(
 }
 
 /** Lists all files of a host below a directory, as texts to compare. */
-export function dump(host: HostReader, path = '/srv'): string[] {
+export function listFiles(host: HostReader, path = '/srv'): string[] {
   const stat = host.lstat(path)
   if (stat === null) return []
   const own = stat.kind === 'file' ? host.readText(path) : stat.kind === 'link' ? host.readLink(path) : ''
   const names = stat.kind === 'directory' ? host.list(path) : []
   const line = `${path} ${stat.kind} ${stat.kind === 'link' ? '' : stat.mode} ${JSON.stringify(own)}`
-  return [line, ...names.flatMap((name) => dump(host, `${path}/${name}`))]
+  return [line, ...names.flatMap((name) => listFiles(host, `${path}/${name}`))]
 }

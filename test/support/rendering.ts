@@ -28,12 +28,12 @@ export async function configurationOf(role: string, json: object): Promise<Files
     const plan = compile([loaded], defaultEvents, catalogue.node(built, run))
     const files = await renderedFiles(plan)
     const contents = Object.entries(files).map(([path, { content }]) => [path, content] as const)
-    return Object.fromEntries([...contents, ...plan.resources.flatMap(written)])
+    return Object.fromEntries([...contents, ...plan.resources.flatMap(otherFiles)])
   })
 }
 
 /** Returns the files that resources write in addition to those that `render` prints. */
-function written({ type, key, definition, props }: PlannedResource): [path: string, content: string][] {
+function otherFiles({ type, key, definition, props }: PlannedResource): [path: string, content: string][] {
   if (type === 'cron') {
     const nothing = { kind: 'absent', content: null, mode: null, owner: null }
     const texts = ['/etc/cron.d/job', 'crontab'].map((place) => {

@@ -28,6 +28,7 @@ export interface ResourceProof extends Proof {
   readonly repaired?: Declare
 }
 
+/** Tests each proof: the run of the broken recipe reports the hint, and that of the repaired one does not. */
 export function proveResources(t: Test, proofs: readonly ResourceProof[]): void {
   for (const proof of proofs)
     t.test(`${proof.source}: ${proof.hint}`, async (t) => {
@@ -89,6 +90,7 @@ export interface FindingProof extends Proof {
   readonly repaired: () => Finding | null | Promise<Finding | null>
 }
 
+/** Tests each proof: the check has a finding with the hint as its remedy, and none after the repair. */
 export function proveFindings(t: Test, proofs: readonly FindingProof[]): void {
   for (const { source, hint, broken, repaired } of proofs)
     t.test(`${source}: ${hint}`, async (t) => {

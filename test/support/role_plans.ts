@@ -15,6 +15,7 @@ interface NodeOptions {
   readonly roles?: readonly string[]
 }
 
+/** Builds the node for attributes in site.json, as root on a host with systemd unless the options say otherwise. */
 export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: NodeOptions = {}): SiteNode {
   const layers = [objectLayer(json, 'site.json', 'deployment')]
   const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
@@ -22,7 +23,10 @@ export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: N
   return recipeNode(built, { id: '1', events, by: 'tester', options: {}, ...(roles && { roles }) })
 }
 
-/** @param roles names, separated by commas */
+/**
+ * Plans what roles declare for attributes.
+ * @param roles names, separated by commas
+ */
 export async function planned(
   roles: string,
   json: JsonObject,

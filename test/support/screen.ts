@@ -23,9 +23,9 @@ export class TinyTerminal {
   constructor(readonly size: { readonly columns: number; readonly rows: number }) {}
 
   readonly write = (text: string): void => {
-    for (const [part] of text.matchAll(/\x1b\[(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]/gu)) this.take(part)
+    for (const [part] of text.matchAll(/\x1b\[(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]/gu)) this.writePart(part)
     const odd = /\x1b(?!\[\d*[AKJm])|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]/.exec(text)
-    if (odd) throw new Error(`the terminal was steered by ${JSON.stringify(odd[0])}`)
+    if (odd) throw new Error(`unexpected control sequence ${JSON.stringify(odd[0])}`)
   }
 
   /** The lines without colours and trailing blanks. */
@@ -33,10 +33,10 @@ export class TinyTerminal {
     return this.lines.map((line) => line.trimEnd())
   }
 
-  private take(part: string): void {
+  private writePart(part: string): void {
     if (part === '\r') this.column = 0
-    else if (part === '\n') this.down()
-    else if (!part.startsWith('\x1b')) this.put(part)
+    else if (part === '\n') this.moveDown()
+    else if (!part.startsWith('\x1b')) this.writeSign(part)
     else if (part.endsWith('A')) {
       const top = Math.max(0, this.lines.length - this.size.rows)
       this.row = Math.max(top, this.row - Number(part.slice(2, -1) || 1))
@@ -51,9 +51,9 @@ export class TinyTerminal {
     return this.lines[this.row] ?? ''
   }
 
-  private put(sign: string): void {
+  private writeSign(sign: string): void {
     if (this.column >= this.size.columns) {
-      this.down()
+      this.moveDown()
       this.column = 0
     }
     const before = this.line.padEnd(this.column)
@@ -62,7 +62,7 @@ export class TinyTerminal {
   }
 
   /** Moves to the beginning of the next line, as a terminal driver does. */
-  private down(): void {
+  private moveDown(): void {
     this.row++
     this.column = 0
     if (this.row === this.lines.length) this.lines.push('')
@@ -128,7 +128,15 @@ export function runReport(resources: readonly ResourceReport[]): RunReport {
 }
 
 const phases: readonly Phase[] = ['connect', 'build', 'switch', 'configure']
-const ends: readonly HostOutcome[] = ['unchanged', 'changed', 'failed', 'skipped', 'untouched', 'lost', 'rolled back']
+const outcomes: readonly HostOutcome[] = [
+  'unchanged',
+  'changed',
+  'failed',
+  'skipped',
+  'untouched',
+  'lost',
+  'rolled back',
+]
 
 /** Generates any events that a fleet can report about some hosts, in any order. */
 export function anyEvents(hosts: readonly string[]): fc.Arbitrary<FleetEvent[]> {
@@ -144,7 +152,7 @@ export function anyEvents(hosts: readonly string[]): fc.Arbitrary<FleetEvent[]> 
         event: fc.constant('done' as const),
         host,
         phase,
-        outcome: fc.constantFrom(...ends),
+        outcome: fc.constantFrom(...outcomes),
         durationMs: fc.nat(10_000_000),
         failure: fc.option(failure, { nil: undefined }),
       }),

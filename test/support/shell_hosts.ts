@@ -26,17 +26,22 @@ export interface Shell {
 
 export const shell = (change: Partial<Shell> = {}): Shell => ({
   children: new Set(),
-  ...{ startup: '', through: [], path: undefined, answers: {}, before: () => undefined, isDown: false },
+  startup: '',
+  through: [],
+  path: undefined,
+  answers: {},
+  before: () => undefined,
+  isDown: false,
   ...change,
 })
 
 /** Ends all connections to a host, and refuses new ones. */
-export function cutOff(host: Shell): void {
+export function disconnect(host: Shell): void {
   host.isDown = true
   for (const child of host.children) child.kill('SIGKILL')
 }
 
-function wireTo(t: Test, host: Shell): SshTransport {
+function transportTo(t: Test, host: Shell): SshTransport {
   let lose: (error: ConvergeError) => void = () => undefined
   const closed = new Promise<ConvergeError>((resolve) => {
     lose = resolve
@@ -73,16 +78,16 @@ function wireTo(t: Test, host: Shell): SshTransport {
 
 async function open(t: Test, host: Shell): Promise<SshTransport> {
   if (host.isDown) throw new ConvergeError('connection refused', { code: 'CONNECT_FAILED' })
-  return wireTo(t, host)
+  return transportTo(t, host)
 }
 
-interface LinkChange {
+interface ConnectionChange {
   readonly name?: string
   readonly rollout?: string
   readonly sudo?: Sudo
 }
 
-export function linkTo(t: Test, host: Shell, state: string, change: LinkChange = {}): HostConnection {
+export function connectionTo(t: Test, host: Shell, state: string, change: ConnectionChange = {}): HostConnection {
   const { name = 'web1', rollout = 'deploy-1', sudo = 'none' } = change
   const link = new HostConnection({ name, rollout, sudo, by: 'ann', open: () => open(t, host) }, state)
   t.teardown(() => link.close())
@@ -98,7 +103,14 @@ export function hostAt(
   change: Partial<RemoteHostOptions> = {},
 ): RemoteHost {
   const remoteHost = new RemoteHost({
-    ...{ name: 'web1', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    name: 'web1',
+    prefix,
+    rollout: 'deploy-1',
+    by: 'ann',
+    sudo: 'none',
+    recipes: null,
+    secrets: [],
+    patience: 1,
     open: () => open(t, host),
     engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
     runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },
@@ -110,7 +122,6 @@ export function hostAt(
   return remoteHost
 }
 
-/** Lists the engine's directories on a host, without those of Node. */
 /** A request for a setup without roles. */
 export const setupRequest = {
   command: { kind: 'events', events: ['setup'] },
@@ -119,6 +130,7 @@ export const setupRequest = {
   isDryRun: false,
 } as const
 
+/** Lists the engine's directories on a host, without those of Node. */
 export const enginesAt = (prefix: string): string[] =>
   readdirSync(`${prefix}/usr/local/lib/converge`)
     .filter((name) => name.startsWith('engine-'))

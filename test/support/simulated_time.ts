@@ -56,7 +56,7 @@ export class Simulation {
       await new Promise((resolve) => setImmediate(resolve))
       if (ended) return outcomes
       const next = this.events.reduce<Event | undefined>((a, b) => (a && a.at <= b.at ? a : b), undefined)
-      if (next === undefined) throw new Error('all wait, and nothing will happen')
+      if (next === undefined) throw new Error('all hosts wait, and no event is left')
       this.events.splice(this.events.indexOf(next), 1)
       this.clock = next.at
       for (const host of this.hosts) host.clock = this.clock
@@ -80,16 +80,16 @@ class SimulatedHost extends VirtualHost {
   }
 
   override querySocket(options: ExchangeOptions): Promise<string> {
-    return this.sent(() => super.querySocket(options))
+    return this.withLatency(() => super.querySocket(options))
   }
 
   override sendToSocket(options: ExchangeOptions): Promise<string> {
-    return this.sent(() => super.sendToSocket(options))
+    return this.withLatency(() => super.sendToSocket(options))
   }
 
-  private async sent(take: () => Promise<string>): Promise<string> {
+  private async withLatency(send: () => Promise<string>): Promise<string> {
     await this.simulation.after(this.simulation.latency())
-    const answer = await take()
+    const answer = await send()
     await this.simulation.after(this.simulation.latency())
     return answer
   }

@@ -27,7 +27,7 @@ async function polled(holds: () => boolean | Promise<boolean>, what: string, lim
 const sitePorts = [8001, 8081, 8082, 8083]
 
 /** Returns those of the given ports on which a process listens. */
-function taken(ports: readonly number[]): number[] {
+function takenPorts(ports: readonly number[]): number[] {
   const lines = ['tcp', 'tcp6'].flatMap((table) => readFileSync(`/proc/net/${table}`, 'utf8').split('\n').slice(1))
   const listening = lines.flatMap((line) => {
     const [, local = '', , state] = line.trim().split(/\s+/)
@@ -37,12 +37,12 @@ function taken(ports: readonly number[]): number[] {
 }
 
 export function isTaken(port: number): boolean {
-  return taken([port]).length > 0
+  return takenPorts([port]).length > 0
 }
 
 /** Blocks other test files that run a site of their own until this test ends. */
 export async function reservePorts(t: Test): Promise<void> {
   const lock = await acquireLock(`${tmpdir()}/converge-test-site`, t.name, minutes(30))
   t.teardown(() => lock.release())
-  await until(() => taken(sitePorts).length === 0, `ports ${taken(sitePorts).join(', ')} are free`, 120)
+  await until(() => takenPorts(sitePorts).length === 0, `ports ${takenPorts(sitePorts).join(', ')} are free`, 120)
 }

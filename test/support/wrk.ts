@@ -24,8 +24,8 @@ done = function(summary, latency)
 end
 `
 
-/** Concurrent visitors have a script each: one may be read while the next is written. */
-let made = 0
+/** Numbers the scripts: concurrent visitors need one each, since one may be read while the next is written. */
+let scriptCount = 0
 
 export interface Visitors {
   /** Stops the visitors, and returns their figures. */
@@ -41,7 +41,7 @@ export function visitors(
   directory: string,
   { connections = 12, headers = {}, pauseMs = 0 } = {},
 ): Visitors {
-  const file = `${directory}/figures-${++made}.lua`
+  const file = `${directory}/figures-${++scriptCount}.lua`
   writeFileSync(file, pauseMs === 0 ? script : `${script}function delay() return ${pauseMs} end\n`)
   const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const how = ['--threads', '1', '--connections', `${connections}`, '--duration', '30m', '--timeout', '60s']
@@ -58,7 +58,7 @@ function figuresOf(child: ChildProcess): Promise<Figures> {
     child.once('error', reject)
     child.once('close', () => {
       const [, json] = /^FIGURES (.*)$/m.exec(text) ?? []
-      if (json === undefined) return reject(new Error(`wrk said nothing of use: ${text}`))
+      if (json === undefined) return reject(new Error(`wrk printed no figures: ${text}`))
       const { requests, us, p99, max, kinds } = JSON.parse(json)
       const failed = Object.values<number>(kinds).reduce((sum, one) => sum + one, 0)
       resolve({ requests, failed, kinds, p99Ms: p99, longestMs: max, seconds: us / 1e6 })

@@ -14,8 +14,8 @@ const everyIpv6 = '0'.repeat(32)
 const mappedPrefix = '0000000000000000FFFF0000'
 
 /**
- * Decides whether some process listens on the port in a way that prevents another one from listening on `address`. A
- * host without /proc/net/tcp is asked by a connection.
+ * Decides whether some process listens on the port in a way that prevents another one from listening on `address`. On a
+ * host without /proc/net/tcp, it tries to connect.
  */
 export async function isPortTaken(host: HostReader, port: number, address: string): Promise<boolean> {
   const tables = ['/proc/net/tcp', '/proc/net/tcp6'].map((path) => host.readText(path))

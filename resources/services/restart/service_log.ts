@@ -8,18 +8,18 @@ const quotedLines = 20
 
 interface LoggingService {
   readonly name: string
-  /** The log of the program itself; the log that its manager keeps is read where this one has no lines. */
+  /** The log of the program itself. If it has no lines, the log that the manager keeps is read instead. */
   readonly log?: string | undefined
 }
 
-interface Marked {
+interface LogStart {
   readonly action: 'start' | 'reload'
   readonly position: LogPosition | null
-  readonly managed: LogMark
+  readonly managerMark: LogMark
 }
 
 export class ServiceLog {
-  private marked: Marked | null = null
+  private marked: LogStart | null = null
 
   constructor(
     private readonly host: HostReader,
@@ -27,15 +27,15 @@ export class ServiceLog {
     private readonly service: LoggingService,
   ) {}
 
-  /** Leaves out everything logged up to now. */
-  async mark(action: Marked['action']): Promise<void> {
+  /** Marks the end of both logs. The other methods return only lines after it. */
+  async mark(action: LogStart['action']): Promise<void> {
     const { name, log } = this.service
     const position = log === undefined ? null : new LogPosition(this.host, log)
     // A log that cannot be read must not keep the service from its start; `end` reports the error.
     const managed = await this.manager
       .markLog(name)
       .catch((error: unknown): LogMark => ({ linesSince: () => Promise.reject(asConvergeError(error)) }))
-    this.marked = { action, position, managed }
+    this.marked = { action, position, managerMark: managed }
   }
 
   /** Returns the lines of the program's own log after the mark. */
@@ -46,11 +46,11 @@ export class ServiceLog {
   /** Returns the last lines after the mark, or of the whole log if there is no mark. */
   async end(): Promise<string> {
     const { name, log } = this.service
-    const logText = this.marked === null ? this.wholeOwn() : lastLines(this.ownLines().join('\n'), quotedLines)
+    const logText = this.marked === null ? this.endOfOwnLog() : lastLines(this.ownLines().join('\n'), quotedLines)
     if (logText !== '') return logText
     try {
       if (this.marked === null) return await this.manager.log(name, quotedLines)
-      const lines = await this.marked.managed.linesSince(quotedLines)
+      const lines = await this.marked.managerMark.linesSince(quotedLines)
       return lines === '' && log !== undefined ? `(${log} has no lines since the ${this.marked.action})` : lines
     } catch (error) {
       // The failure of the service matters more than the failure to read its log.
@@ -58,7 +58,7 @@ export class ServiceLog {
     }
   }
 
-  private wholeOwn(): string {
+  private endOfOwnLog(): string {
     const { log } = this.service
     return log === undefined ? '' : lastLinesOfFile(this.host, log, quotedLines)
   }

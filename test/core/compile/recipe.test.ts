@@ -1,3 +1,4 @@
+/** Tests how recipes of roles become a plan: order, equal declarations, included and extended roles, and mistakes. */
 import t from 'tap'
 import { compile } from '../../../core/compile/compile.ts'
 import { type Recipe, role } from '../../../core/compile/role.ts'
@@ -284,7 +285,7 @@ t.test('refuses an asynchronous recipe', (t) => {
   t.end()
 })
 
-t.test('has finds declared resources, warn collects warnings, and the plan is frozen', (t) => {
+t.test('has() finds declared resources, warn() collects warnings, and the plan is frozen', (t) => {
   const plan = planOf((r) => {
     thing(r, { name: 'a' })
     if (r.has('probe', 'a') && !r.has('probe', 'b')) r.warn('only a')

@@ -13,7 +13,7 @@ import { probe } from '../../support/faulty_resource.ts'
 
 const thing = probe()
 
-function complaint(secrets: Secrets, deploy: (r: Recipe<unknown>) => void): string {
+function problemText(secrets: Secrets, deploy: (r: Recipe<unknown>) => void): string {
   const mask = (text: string) => secrets.mask(text)
   try {
     compile([role<unknown>('site', { deploy })], ['deploy'], {}, { mask })
@@ -29,19 +29,19 @@ t.test('masks values before it quotes or cuts them', (t) => {
   const long = 'long-secret-'.repeat(8)
   for (const secret of [quoted, long]) secrets.add(secret)
   for (const value of [{ a: quoted }, { a: [long] }, { a: `password=${long}` }, 7]) {
-    const reported = complaint(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
+    const reported = problemText(secrets, (r) => void thing(r, { name: 'x', value: value as unknown as string }))
     t.match(reported, /property value: expected string/)
     t.notMatch(reported, /s3|cr'|with|long-sec/)
   }
   t.match(
-    complaint(secrets, (r) => void thing(r, { name: 'x', value: { a: 'open' } as unknown as string })),
+    problemText(secrets, (r) => void thing(r, { name: 'x', value: { a: 'open' } as unknown as string })),
     'open',
   )
   t.end()
 })
 
 t.test('displays no value of a sensitive resource, known as a secret or not', (t) => {
-  const reported = complaint(new Secrets(), (r) => {
+  const reported = problemText(new Secrets(), (r) => {
     thing(r, { name: 'x', value: { key: 'open' } as unknown as string, sensitive: true })
   })
   t.match(reported, /got \{\\"key\\":\\"\*+\\"/)

@@ -13,13 +13,13 @@ import { probe } from '../../support/faulty_resource.ts'
 type R = Recipe<unknown>
 type Call = (r: unknown, ...given: unknown[]) => unknown
 
-const own = fileURLToPath(import.meta.url)
+const thisFile = fileURLToPath(import.meta.url)
 const lineOf = (mark: string) =>
-  readFileSync(own, 'utf8')
+  readFileSync(thisFile, 'utf8')
     .split('\n')
     .findIndex((line) => line.endsWith(`// ${mark}`)) + 1
 
-function problems(deploy: (r: R) => void): readonly ConvergeError[] {
+function problemsOf(deploy: (r: R) => void): readonly ConvergeError[] {
   try {
     compile([role<unknown>('own', { deploy })], ['deploy'], {})
   } catch (error) {
@@ -63,12 +63,12 @@ t.test('refuses another value in place of the properties', (t) => {
   for (const declare of [probe(), ...types] as unknown as (Declare<never, never> & Call)[])
     for (const [what, value] of values) {
       const { type } = declare.definition
-      const found = problems((r) => {
+      const found = problemsOf((r) => {
         declare(r, value) // value
       })
       const name = `${type}: ${what}`
       t.equal(found.length, 1, name)
-      t.match(found[0], { code: 'INVALID_CALL', usage: true, source: { file: own, line: lineOf('value') } }, name)
+      t.match(found[0], { code: 'INVALID_CALL', usage: true, source: { file: thisFile, line: lineOf('value') } }, name)
       t.equal(found[0]?.message, `${type}: expected an object of properties, got ${what}`)
       t.match(found[0]?.hint, `write ${type}(r, { ... })`)
     }
@@ -78,11 +78,11 @@ t.test('refuses another value in place of the properties', (t) => {
 t.test('the error for a name as first argument explains the call', (t) => {
   for (const declare of [probe(), ...types] as unknown as (Declare<never, never> & Call)[]) {
     const { type } = declare.definition
-    const found = problems((r) => {
+    const found = problemsOf((r) => {
       declare(r, 'a name', { name: 'a' }) // named
     })
     t.equal(found.length, 1, type)
-    t.match(found[0], { code: 'INVALID_CALL', source: { file: own, line: lineOf('named') } })
+    t.match(found[0], { code: 'INVALID_CALL', source: { file: thisFile, line: lineOf('named') } })
     t.equal(found[0]?.message, `${type}: expected an object of properties, got the text "a name"`)
   }
   t.end()
@@ -91,11 +91,11 @@ t.test('the error for a name as first argument explains the call', (t) => {
 t.test('refuses more arguments, and names the property for options', (t) => {
   const thing = probe() as unknown as Call
   for (const more of [{ notIf: true }, undefined, null, 'x', []]) {
-    const found = problems((r) => {
+    const found = problemsOf((r) => {
       thing(r, { name: 'a' }, more) // more
     })
     t.equal(found.length, 1)
-    t.match(found[0], { code: 'INVALID_CALL', usage: true, source: { file: own, line: lineOf('more') } })
+    t.match(found[0], { code: 'INVALID_CALL', usage: true, source: { file: thisFile, line: lineOf('more') } })
     t.equal(found[0]?.message, 'probe: expected r and one object, got 3 arguments')
     t.match(found[0]?.hint, 'write options such as onlyIf beside the properties: probe(r, { ..., onlyIf: ... })')
   }
@@ -105,7 +105,7 @@ t.test('refuses more arguments, and names the property for options', (t) => {
 t.test('refuses a call without r', (t) => {
   const thing = probe() as unknown as Call
   for (const first of [undefined, null, 'a', 7, { name: 'a' }, [], () => 7]) {
-    const found = problems(() => {
+    const found = problemsOf(() => {
       thing(first, { name: 'a' })
     })
     t.equal(found.length, 1)
@@ -116,7 +116,7 @@ t.test('refuses a call without r', (t) => {
 
 t.test('reports missing, unknown and wrong properties at once, each at its line', (t) => {
   const thing = probe() as unknown as Call
-  const found = problems((r) => {
+  const found = problemsOf((r) => {
     thing(r, {})
     thing(r, { name: 'a', vlaue: 'b' })
     thing(r, { name: ['a'] })
@@ -131,13 +131,13 @@ t.test('reports missing, unknown and wrong properties at once, each at its line'
     ['INVALID_PROP', 'UNKNOWN_PROP', 'INVALID_PROP', 'INVALID_PROP', 'INVALID_PROP', 'INVALID_PROP', 'INVALID_CALL'],
   )
   t.strictSame(new Set(found.map(({ source }) => source?.line)).size, 7)
-  for (const { source } of found) t.equal(source?.file, own)
+  for (const { source } of found) t.equal(source?.file, thisFile)
   t.end()
 })
 
 t.test('a wrong call causes one error, also if its result is used later', (t) => {
   const thing = probe() as unknown as (...given: unknown[]) => Record<string, unknown>
-  const found = problems((r) => {
+  const found = problemsOf((r) => {
     const made = thing(r, 'a')
     thing(r, { name: 'b', value: made.value, when: [made], after: made })
   })

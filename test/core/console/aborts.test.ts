@@ -20,7 +20,7 @@ setTimeout(() => end('changed'), 1000)
 `
 
 if (await runsOnNode22(t, import.meta.url))
-  t.test('aborts', async (t) => {
+  t.test('ends every deployment that is aborted, whatever it does at the moment', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/console-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     writeFileSync(`${directory}/program.cjs`, program)
@@ -31,7 +31,10 @@ if (await runsOnNode22(t, import.meta.url))
     const names = Array.from({ length: 24 }, (_, index) => `stack${index}`)
     const faults: unknown[] = []
     const runner = new Runner({
-      ...{ store, audit: new Audit(database, now), now, directory: `${directory}/deployments` },
+      store,
+      audit: new Audit(database, now),
+      now,
+      directory: `${directory}/deployments`,
       stacks: new Map(names.map((name) => [name, { name, directory, options: [] }])),
       program: [...plainNode, `${directory}/program.cjs`],
       needsSecondPerson: () => false,

@@ -14,8 +14,13 @@ async function consoleIn(directory: string): Promise<{ running: RunningConsole; 
   const lines: string[] = []
   const source = (name: string) => ({ name, directory, options: ['--stack', `${name}.yaml`] })
   const running = await startConsole({
-    ...{ directory: `${directory}/state`, stacks: [source('shop'), source('other')], version: 'test' },
-    ...{ program: [...plainNode, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
+    directory: `${directory}/state`,
+    stacks: [source('shop'), source('other')],
+    version: 'test',
+    program: [...plainNode, `${directory}/program.cjs`],
+    host: '127.0.0.1',
+    port: 0,
+    url: null,
     pages: directory,
     print: (line) => lines.push(line),
   })
@@ -80,8 +85,15 @@ if (await runsOnNode22(t, import.meta.url))
     }
     type Sender = keyof typeof senders
     const stackLevels: Readonly<Record<Sender, number>> = {
-      ...{ nobody: -1, deny: 0, show: 1, deploy: 2, manage: 3, admin: 3 },
-      ...{ 'token show': 1, 'token deploy': 2, 'token of another stack': 0 },
+      nobody: -1,
+      deny: 0,
+      show: 1,
+      deploy: 2,
+      manage: 3,
+      admin: 3,
+      'token show': 1,
+      'token deploy': 2,
+      'token of another stack': 0,
     }
     const needed: Readonly<Record<string, number>> = { show: 1, deploy: 2, manage: 3 }
     const expected = (access: string, sender: Sender) => {
@@ -119,7 +131,7 @@ if (await runsOnNode22(t, import.meta.url))
       }
     }
 
-    await t.test('scripts cannot read the cookie, and pages load nothing of other sites', async (t) => {
+    await t.test('scripts cannot read the cookie, and pages load nothing from other sites', async (t) => {
       const login = await fetch(`${running.address}/api/session`, {
         method: 'POST',
         headers: { Origin: running.address, 'Content-Type': 'application/json' },

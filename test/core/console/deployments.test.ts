@@ -19,7 +19,7 @@ function scratch(t: { teardown(end: () => void): void }): string {
   return directory
 }
 
-t.test('a process', async (t) => {
+t.test('a process of a deployment', async (t) => {
   const directory = `${scratch(t)}/one`
   const options = { directory, cwd: '/' }
   const ended = () => waitUntil(() => processState(directory).kind === 'ended', 'it has ended')
@@ -64,7 +64,7 @@ t.test('a process', async (t) => {
   })
 })
 
-t.test('lines are read by their byte offsets, whole ones only', async (t) => {
+t.test('reads whole lines of the events by their byte offsets', async (t) => {
   const file = `${scratch(t)}/events`
   t.strictSame(readLines(file, 0), [], 'no file yet')
   writeFileSync(file, 'ä\nb\nhal')
@@ -84,7 +84,7 @@ const request = (more: object = {}) => requestSchema.parse(more)
 const deployment = (more: object): ConsoleDeployment =>
   ({ id: 7, by: 'ann', request: request(more) }) as unknown as ConsoleDeployment
 
-t.test('requests become words of the command line', async (t) => {
+t.test('turns a request into words of the command line', async (t) => {
   t.strictSame(planWords(['--stack', 's.yaml'], request({ apps: ['shop'], revision: 'v2' })), [
     ...['stack', 'plan', '--stack', 's.yaml', '--event', 'deploy,configure', '--app', 'shop', '--revision', 'v2'],
     '--json-output',
@@ -123,13 +123,30 @@ t.test('requests become words of the command line', async (t) => {
 const counts = { changed: 0, planned: 1, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
 const planned = (host: string, value: string, durationMs: number): FleetEvent =>
   ({
-    ...{ event: 'done', host, phase: 'plan', outcome: 'planned', durationMs },
+    event: 'done',
+    host,
+    phase: 'plan',
+    outcome: 'planned',
+    durationMs,
     report: {
-      ...{ id: `${durationMs}`, mode: 'plan', roles: [], events: [], started: `${durationMs}`, durationMs },
-      ...{ outcome: 'planned', counts, warnings: [] },
+      id: `${durationMs}`,
+      mode: 'plan',
+      roles: [],
+      events: [],
+      started: `${durationMs}`,
+      durationMs,
+      outcome: 'planned',
+      counts,
+      warnings: [],
       resources: [
         {
-          ...{ name: 'file /a', type: 'file', key: '/a', role: 'r', event: 'setup', outcome: 'planned', durationMs },
+          name: 'file /a',
+          type: 'file',
+          key: '/a',
+          role: 'r',
+          event: 'setup',
+          outcome: 'planned',
+          durationMs,
           patch: [{ op: 'replace', path: '/content', value, before: 'old' }],
         },
       ],
@@ -160,7 +177,8 @@ t.test('secrets of a custom JSON are masked by name and by attribute', async (t)
   const given = { db: { password: 'one', port: 5432, secret: ['two', { deep: 3 }] }, open: true, none: null }
   t.strictSame(maskedJson(given, none), {
     db: { password: mask, port: 5432, secret: [mask, { deep: mask }] },
-    ...{ open: true, none: null },
+    open: true,
+    none: null,
   })
   const url = (password: string) => ({ url: `postgres://shop:${password}@db/shop` })
   t.strictSame(maskedJson(url('hunter22'), none), url(mask))
@@ -189,7 +207,7 @@ t.test('secrets of a custom JSON are masked by name and by attribute', async (t)
   t.strictSame(maskedJson({ a: 'one', b: [2, true] }, null), { a: mask, b: [mask, true] }, 'all, if nothing is known')
 })
 
-t.test('the end of a rollout', async (t) => {
+t.test('decides how a rollout ended', async (t) => {
   const read = (events: readonly object[], status: number | null) => {
     const reader = new ResultReader()
     for (const event of events) reader.add(event as FleetEvent)

@@ -1,4 +1,4 @@
-/** Tests that a stream of events ends when its reader may no longer see the deployment. */
+/** a stream of events */
 import t from 'tap'
 import { Client } from '../../machine/support/console.ts'
 import { simulatedConsole } from '../../machine/support/simulated_console.ts'

@@ -12,10 +12,20 @@ interface Given {
 
 function deployment(id: number, { request = {}, groups = [] }: Given = {}): ConsoleDeployment {
   return {
-    ...{ id, stack: 'shop', state: 'failed', reason: 'web1: <b>exit status 1</b>', by: 'ann' },
+    id,
+    stack: 'shop',
+    state: 'failed',
+    reason: 'web1: <b>exit status 1</b>',
+    by: 'ann',
     request: requestSchema.parse(request),
-    ...{ created: '2026-11-30T10:00:00.000Z', started: '2026-11-30T10:01:00.000Z', ended: '2026-11-30T10:03:05.000Z' },
-    ...{ deadline: null, confirmedBy: 'ann', approvedBy: 'bob', abortedBy: null, record: '000012' },
+    created: '2026-11-30T10:00:00.000Z',
+    started: '2026-11-30T10:01:00.000Z',
+    ended: '2026-11-30T10:03:05.000Z',
+    deadline: null,
+    confirmedBy: 'ann',
+    approvedBy: 'bob',
+    abortedBy: null,
+    record: '000012',
     plan: { digest: '', groups, releases: [], warnings: [] },
   }
 }

@@ -36,7 +36,12 @@ async function killAt(t: Test, moments: readonly number[]): Promise<void> {
   writeFileSync(`${directory}/program.cjs`, program)
   writeFileSync(`${directory}/rollouts`, '')
   const options = {
-    ...{ directory: state, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
+    directory: state,
+    version: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    url: null,
+    pages: directory,
     stacks: [{ name: 'shop', directory, options: [] }],
     program: [...plainNode, `${directory}/program.cjs`],
   }
@@ -88,7 +93,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     )
   })
 
-  t.test('an automatic deployment never waits for an approval', async (t) => {
+  t.test('an automatic deployment is never visible as waiting for an approval', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/console-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     writeFileSync(`${directory}/program.cjs`, program)
@@ -101,7 +106,12 @@ if (await runsOnNode22(t, import.meta.url)) {
     const store = new DeploymentStore(database, () => new Date())
     const { id } = store.create('shop', requestSchema.parse({ automatic: true }), 'ann')
     const running = await startConsole({
-      ...{ directory: `${directory}/state`, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
+      directory: `${directory}/state`,
+      version: 'test',
+      host: '127.0.0.1',
+      port: 0,
+      url: null,
+      pages: directory,
       stacks: [{ name: 'shop', directory, options: [] }],
       program: [...plainNode, `${directory}/program.cjs`],
       print: () => undefined,

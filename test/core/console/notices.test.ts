@@ -60,27 +60,48 @@ function subject(text: string, state: NoticeSubject['state'] = 'failed'): Notice
   const plan = { releases: [{ app: 'site', to: { commit } }] }
   const deployment = { id: 7, state, reason: text, by: 'ann', approvedBy: null, request, plan }
   return {
-    ...{ stack: 'shop', state, time: '2026-11-30T12:00:00.000Z', url: 'https://deploy.example.com/#/deployment/7' },
+    stack: 'shop',
+    state,
+    time: '2026-11-30T12:00:00.000Z',
+    url: 'https://deploy.example.com/#/deployment/7',
     deployment: deployment as unknown as ConsoleDeployment,
   }
 }
 
 const due = (kind: TargetKind, address: string, more: Partial<Target> = {}, secret: string | null = 'git token') => ({
   target: {
-    ...{ id: 1, stack: 'shop', kind, name: 'x', address, repository: null, app: null, states: [] },
-    ...{ account: 'ann', created: '', ...more },
+    id: 1,
+    stack: 'shop',
+    kind,
+    name: 'x',
+    address,
+    repository: null,
+    app: null,
+    states: [],
+    account: 'ann',
+    created: '',
+    ...more,
   },
   delivery: {
-    ...{ id: 1, target: 1, deployment: 7, about: 'failed' as const, state: 'pending' as const, attempts: 0 },
-    ...{ created: '', next: '', ended: null, error: null },
+    id: 1,
+    target: 1,
+    deployment: 7,
+    about: 'failed' as const,
+    state: 'pending' as const,
+    attempts: 0,
+    created: '',
+    next: '',
+    ended: null,
+    error: null,
   },
-  ...{ secret, message: 'message-1' },
+  secret,
+  message: 'message-1',
 })
 
 const options = { mail: null, permittedAddresses: loopback(), now }
 const whsec = `whsec_${Buffer.from('a secret of 24 characters').toString('base64')}`
 
-t.test('texts of others cannot act in a chat, a mail or JSON', async (t) => {
+t.test('escapes texts of others for a chat, a mail and JSON', async (t) => {
   const hostile = '`*a*` <!channel> <https://evil.example|here> @all\r\nBcc: eve@example.com\u202e\u2028"}'
   const chat = chatText(subject(hostile))
   t.equal(chat.split('\n').length, 8, chat)
@@ -96,7 +117,7 @@ t.test('texts of others cannot act in a chat, a mail or JSON', async (t) => {
   )
 })
 
-t.test('a webhook, signed as Standard Webhooks say', async (t) => {
+t.test('signs a webhook as Standard Webhooks require', async (t) => {
   const { received, url } = await receiver(t)
   await deliver(due('webhook', `${url}/hook?a=1`, {}, whsec), subject('"quoted"\n', 'rolled back'), options)
   const [{ method, path, headers, body } = {} as Received] = received
@@ -106,7 +127,8 @@ t.test('a webhook, signed as Standard Webhooks say', async (t) => {
   t.strictSame(check(whsec), { id: 'message-1' })
   t.type(check('whsec_b3RoZXI='), 'string')
   t.match(JSON.parse(body), {
-    ...{ type: 'deployment.rolled_back', timestamp: '2026-11-30T12:00:00.000Z' },
+    type: 'deployment.rolled_back',
+    timestamp: '2026-11-30T12:00:00.000Z',
     data: { stack: 'shop', deployment: 7, comment: '"quoted"', commits: [{ app: 'site', commit }] },
   })
   const page = readFileSync(new URL('../../../docs/console.md', import.meta.url), 'utf8')
@@ -118,13 +140,13 @@ t.test('a webhook, signed as Standard Webhooks say', async (t) => {
   t.strictSame(Object.keys(sent.data).sort(), Object.keys(example.data).sort(), 'the documented fields of data')
 })
 
-t.test('a chat message', async (t) => {
+t.test('sends a chat message', async (t) => {
   const { received, url } = await receiver(t)
   await deliver(due('chat', url), subject('new prices'), options)
   t.match(JSON.parse(received[0]?.body ?? ''), { text: /^`shop: deploy 7 failed`\nby: `ann`\n/ })
 })
 
-t.test('the status of a commit, by the API of each git server', async (t) => {
+t.test('sends the status of a commit by the API of each git server', async (t) => {
   const { received, answer, url } = await receiver(t)
   const expected = {
     github: [`/repos/o/r/statuses/${commit}`, 'authorization', 'Bearer git token', 'failure', 'context'],
@@ -147,7 +169,8 @@ t.test('the status of a commit, by the API of each git server', async (t) => {
       kind,
     )
     t.match(bodies[0], {
-      ...{ target_url: 'https://deploy.example.com/#/deployment/7', description: 'shop: deploy 7 running' },
+      target_url: 'https://deploy.example.com/#/deployment/7',
+      description: 'shop: deploy 7 running',
       [context]: 'converge/shop',
     })
     received.length = 0
@@ -163,7 +186,7 @@ t.test('the status of a commit, by the API of each git server', async (t) => {
   await deliver(gitlab, subject('x'), options)
 })
 
-t.test('what is not sent, and not followed', async (t) => {
+t.test('sends nothing to addresses of the console, and follows no redirect', async (t) => {
   const { received, answer, url } = await receiver(t)
   const { port } = new URL(url)
   const none = new BlockList()
@@ -186,7 +209,8 @@ t.test('what is not sent, and not followed', async (t) => {
   t.strictSame(received, [])
   Object.assign(answer, { status: 307, headers: { Location: `${url}/other` } })
   await t.rejects(deliver(due('chat', `${url}/secret-path`), subject('x'), options), {
-    ...{ message: 'the answer is a redirect (307), which is not followed', isFinal: true },
+    message: 'the answer is a redirect (307), which is not followed',
+    isFinal: true,
   })
   t.equal(received.length, 1)
   for (const [status, isFinal] of [
@@ -207,11 +231,12 @@ t.test('what is not sent, and not followed', async (t) => {
     await t.rejects(deliver(due('chat', url), subject('x'), options), { message: /403/, isFinal: false }, 'a limit')
   }
   await t.rejects(deliver(due('chat', 'http://127.0.0.1:1/secret-path'), subject('x'), options), {
-    ...{ message: 'cannot reach 127.0.0.1:1: ECONNREFUSED', isFinal: false },
+    message: 'cannot reach 127.0.0.1:1: ECONNREFUSED',
+    isFinal: false,
   })
 })
 
-t.test('an answer that is none ends the delivery', async (t) => {
+t.test('a delivery fails at an answer that is not a final HTTP response', async (t) => {
   for (const [text, reason] of [
     ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', /changes the protocol \(101\)$/],
     ['', /ECONNRESET$/],
@@ -232,7 +257,7 @@ t.test('an answer that is none ends the delivery', async (t) => {
   }
 })
 
-t.test('who must act, and a deployment that was removed', async (t) => {
+t.test('names who must act, and the notice of a removed deployment', async (t) => {
   t.equal(title({ ...subject('x'), deployment: null }), 'shop: removed deployment failed')
   const waiting = (confirmedBy: string | null, state = 'waiting for approval') => {
     const one = subject('x', 'waiting for approval')
@@ -243,12 +268,14 @@ t.test('who must act, and a deployment that was removed', async (t) => {
   t.notMatch(waiting('bob', 'running'), /next step/)
 })
 
-t.test('a mail, by a server with TLS and an account', async (t) => {
+t.test('sends a mail by a server with TLS and a login', async (t) => {
   const { key, certificate } = selfSigned(t, 'mail.example.com')
   const mails: string[] = []
   const recipients: string[] = []
   const server = new SMTPServer({
-    ...{ key, cert: certificate, secure: false },
+    key,
+    cert: certificate,
+    secure: false,
     onAuth: ({ username, password }, _, done) =>
       username === 'console' && password === 'mail password'
         ? done(null, { user: 'console' })
@@ -273,7 +300,11 @@ t.test('a mail, by a server with TLS and an account', async (t) => {
   t.teardown(() => new Promise<void>((resolve) => server.close(resolve)))
   const { port } = server.server.address() as AddressInfo
   const mail: MailSettings = {
-    ...{ host: '127.0.0.1', port, tls: 'starttls', user: 'console', password: 'mail password' },
+    host: '127.0.0.1',
+    port,
+    tls: 'starttls',
+    user: 'console',
+    password: 'mail password',
     from: 'Console <console@example.com>',
   }
   const target = due('mail', 'ann@example.com,bob@example.com')
@@ -299,11 +330,13 @@ t.test('a mail, by a server with TLS and an account', async (t) => {
   })
   await t.rejects(send(mail, due('mail', 'unknown@example.com')), { message: /status 550$/, isFinal: true })
   await t.rejects(send(mail, due('mail', 'ann@example.com,unknown@example.com')), {
-    ...{ message: 'the mail server refused unknown@example.com: status 550', isFinal: true },
+    message: 'the mail server refused unknown@example.com: status 550',
+    isFinal: true,
   })
   await t.rejects(send(mail, due('mail', 'later@example.com,ann@example.com,unknown@example.com')), {
     message: 'the mail server refused later@example.com: status 451, unknown@example.com: status 550',
-    ...{ isFinal: false, remaining: 'later@example.com,unknown@example.com' },
+    isFinal: false,
+    remaining: 'later@example.com,unknown@example.com',
   })
   await t.rejects(send(mail, due('mail', 'later@example.com,unknown@example.com')), { message: /451/, isFinal: false })
   await t.rejects(send({ ...mail, port: 1 }), { message: /ECONNREFUSED|ESOCKET|ECONNECTION/, isFinal: false })
@@ -311,7 +344,7 @@ t.test('a mail, by a server with TLS and an account', async (t) => {
 })
 
 if (await runsOnNode22(t, import.meta.url)) {
-  t.test('failed deliveries are repeated after growing pauses, in their order, and up to a limit', async (t) => {
+  t.test('repeats failed deliveries after growing pauses, in their order, and up to a limit', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/notices-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     const { received, answer, url } = await receiver(t)
@@ -323,21 +356,28 @@ if (await runsOnNode22(t, import.meta.url)) {
     const make = (address: string, account = 'ann') =>
       targets.create(
         {
-          ...{ stack: 'shop', kind: 'chat', name: 'x', address, repository: null, app: null },
-          ...{ states: ['failed'], account },
+          stack: 'shop',
+          kind: 'chat',
+          name: 'x',
+          address,
+          repository: null,
+          app: null,
+          states: ['failed'],
+          account,
         },
         null,
       ).id
     const id = make(url)
     const sender = () =>
       new NoticeSender({
-        ...{ targets, mail: null, permittedAddresses: loopback(), now: clock },
+        targets,
+        mail: null,
+        permittedAddresses: loopback(),
+        now: clock,
         mayNotify: (account) => account === 'ann',
-        ...{
-          store: { find: () => undefined },
-          url: () => 'https://deploy.example.com',
-          reportFault: (error) => t.fail(`${error}`),
-        },
+        store: { find: () => undefined },
+        url: () => 'https://deploy.example.com',
+        reportFault: (error) => t.fail(`${error}`),
       })
     let current = sender()
     const list = () => targets.deliveries(id, 10).reverse()
@@ -387,7 +427,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     ])
   })
 
-  t.test('an address that answers nothing collects no notices', async (t) => {
+  t.test('tries one notice of an unreachable address at a time, and limits how many wait', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/notices-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     let time = Date.now()
@@ -397,14 +437,26 @@ if (await runsOnNode22(t, import.meta.url)) {
     const targets = new Targets(database, clock)
     const { id } = targets.create(
       {
-        ...{ stack: 'shop', kind: 'chat', name: 'x', address: 'http://127.0.0.1:1/', repository: null, app: null },
-        ...{ states: ['failed'], account: 'ann' },
+        stack: 'shop',
+        kind: 'chat',
+        name: 'x',
+        address: 'http://127.0.0.1:1/',
+        repository: null,
+        app: null,
+        states: ['failed'],
+        account: 'ann',
       },
       null,
     )
     const sender = new NoticeSender({
-      ...{ targets, mail: null, permittedAddresses: loopback(), now: clock, mayNotify: () => true, url: () => '' },
-      ...{ store: { find: () => undefined }, reportFault: (error) => t.fail(`${error}`) },
+      targets,
+      mail: null,
+      permittedAddresses: loopback(),
+      now: clock,
+      mayNotify: () => true,
+      url: () => '',
+      store: { find: () => undefined },
+      reportFault: (error) => t.fail(`${error}`),
     })
     const attempt = async () => {
       sender.tick()
@@ -438,7 +490,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.equal(targets.deliveries(id, 1000).filter(({ state }) => state === 'delivered').length, 200)
   })
 
-  t.test('the recipients of a mail that have not got it', async (t) => {
+  t.test('repeats a mail only for the recipients that did not get it', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/notices-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     const database = new Database(`${directory}/a.sqlite`)
@@ -446,8 +498,14 @@ if (await runsOnNode22(t, import.meta.url)) {
     const targets = new Targets(database, now)
     const { id } = targets.create(
       {
-        ...{ stack: 'shop', kind: 'mail', name: 'x', address: 'a@example.com,b@example.com', repository: null },
-        ...{ app: null, states: ['waiting for approval'], account: 'ann' },
+        stack: 'shop',
+        kind: 'mail',
+        name: 'x',
+        address: 'a@example.com,b@example.com',
+        repository: null,
+        app: null,
+        states: ['waiting for approval'],
+        account: 'ann',
       },
       null,
     )

@@ -9,7 +9,7 @@ import { servePages } from '../../../core/console/pages.ts'
 const directory = fileURLToPath(new URL('../../../dist/console', import.meta.url))
 const limit = 60_000
 
-t.test('the first page', async (t) => {
+t.test('the first page of the console is small', async (t) => {
   const names = readdirSync(directory).sort()
   t.strictSame(names, ['app.css', 'app.js', 'icon.svg', 'index.html'], 'all files of the browser')
   const sizes = names.map((name) => gzipSync(readFileSync(`${directory}/${name}`)).length)
@@ -18,7 +18,7 @@ t.test('the first page', async (t) => {
   t.ok(total < limit, `${total} bytes`)
 })
 
-t.test('the pages are sent compressed, and once', async (t) => {
+t.test('sends the pages compressed, and once', async (t) => {
   const app = new Hono()
   servePages(app, directory)
   const get = (encoding: string, more: object = {}) =>

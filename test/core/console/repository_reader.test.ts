@@ -23,7 +23,7 @@ t.test('revisions of a repository', async (t) => {
   const head = (name: string) => git('rev-parse', name).trim()
   const clones = `${directory}/clones`
 
-  await t.test('branches, tags and commits', async (t) => {
+  await t.test('lists branches, tags and commits', async (t) => {
     const { branches, tags, commits } = await new RepositoryReader(clones).revisions(site)
     t.strictSame(branches, [
       { name: 'main', commit: head('main') },
@@ -34,7 +34,7 @@ t.test('revisions of a repository', async (t) => {
     t.match(commits[0], { commit: /^[0-9a-f]{40}$/, author: 'Ann', time: /^\d{4}-/ })
   })
 
-  await t.test('a removed branch and a new commit are seen', async (t) => {
+  await t.test('lists a new commit, and no longer a removed branch', async (t) => {
     git('checkout', '-q', 'main')
     git('branch', '-q', '-D', 'sale')
     commit('four')
@@ -73,7 +73,7 @@ t.test('revisions of a repository', async (t) => {
     t.match(await refusal('https://ann:********@git.example.com/site.git'), /credentials of the stack/)
   })
 
-  await t.test('ends at the deadline', async (t) => {
+  await t.test('ends a slow query at the deadline', async (t) => {
     const sockets: Socket[] = []
     const server = createServer((socket) => sockets.push(socket))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -86,7 +86,7 @@ t.test('revisions of a repository', async (t) => {
     t.match(await refusal(`http://127.0.0.1:${port}/site.git`, reader), /no answer within 0\.5 s/)
   })
 
-  await t.test('ends at the limit of size, and leaves nothing', async (t) => {
+  await t.test('ends a large answer at the limit of size, and leaves no files', async (t) => {
     writeFileSync(`${directory}/message`, `large\n\n${randomBytes(400_000).toString('base64')}`)
     git('commit', '-q', '--allow-empty', '-F', `${directory}/message`)
     const other = `${directory}/other`

@@ -31,7 +31,12 @@ function scratch(t: Test): string {
 async function startIn(t: Test, directory: string, program = 'process.exit(1)') {
   writeFileSync(`${directory}/program.cjs`, program)
   const running = await startConsole({
-    ...{ directory: `${directory}/state`, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
+    directory: `${directory}/state`,
+    version: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    url: null,
+    pages: directory,
     stacks: [{ name: 'shop', directory, options: [] }],
     program: [...plainNode, `${directory}/program.cjs`],
     print: () => undefined,
@@ -46,7 +51,7 @@ async function startIn(t: Test, directory: string, program = 'process.exit(1)') 
 }
 
 if (await runsOnNode22(t, import.meta.url)) {
-  t.test('a backup during writes, restored in another directory', async (t) => {
+  t.test('restores a backup during writes in another directory', async (t) => {
     const first = await simulatedConsole(t)
     const maker = await first.account('max', 'manage')
     const { body: enrolment } = await maker.send('POST', '/api/session/second-factor', { password })
@@ -106,8 +111,14 @@ if (await runsOnNode22(t, import.meta.url)) {
     const { database } = newDatabase(directory, 'waiting for approval')
     const target = new Targets(database, () => new Date()).create(
       {
-        ...{ stack: 'shop', kind: 'chat', name: 'x', address: 'http://192.0.2.1/', repository: null, app: null },
-        ...{ states: ['interrupted'], account: 'ann' },
+        stack: 'shop',
+        kind: 'chat',
+        name: 'x',
+        address: 'http://192.0.2.1/',
+        repository: null,
+        app: null,
+        states: ['interrupted'],
+        account: 'ann',
       },
       null,
     )
@@ -179,7 +190,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.match(store.get(id), { state: 'failed', reason: 'the plan failed: its own plan' })
   })
 
-  t.test('nothing runs for ever after all processes were killed', async (t) => {
+  t.test('no deployment stays running after all processes were killed', async (t) => {
     const directory = scratch(t)
     const { database, store } = newDatabase(directory, 'cancelled')
     const make = (change: Parameters<DeploymentStore['change']>[2], parts: Readonly<Record<string, string>>) => {
@@ -228,8 +239,14 @@ if (await runsOnNode22(t, import.meta.url)) {
     mkdirSync(state)
     writeFileSync(`${directory}/program.cjs`, 'setTimeout(() => undefined, 50)')
     const options = {
-      ...{ directory: state, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
-      ...{ stacks: [{ name: 'shop', directory, options: [] }], program: [...plainNode, `${directory}/program.cjs`] },
+      directory: state,
+      version: 'test',
+      host: '127.0.0.1',
+      port: 0,
+      url: null,
+      pages: directory,
+      stacks: [{ name: 'shop', directory, options: [] }],
+      program: [...plainNode, `${directory}/program.cjs`],
     }
     const script = `require(${JSON.stringify(bundle)}).startConsole({ ...${JSON.stringify(options)}, print: console.log })`
     let child: ChildProcess | undefined
@@ -282,7 +299,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     await waitUntil(() => open().length === 0, 'nothing is planned or runs for ever')
   })
 
-  t.test('a database that cannot be used is one clear error, and nothing is changed', async (t) => {
+  t.test('reports a database that cannot be used with one error, and changes nothing', async (t) => {
     const cases: Readonly<Record<string, readonly [prepare: (file: string) => void, message: RegExp]>> = {
       'of a later version': [
         (file) => {
@@ -324,7 +341,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     }
   })
 
-  t.test('a directory that cannot be written is one clear error', async (t) => {
+  t.test('reports a directory that cannot be written with one error', async (t) => {
     const directory = scratch(t)
     writeFileSync(`${directory}/state`, 'a file')
     await t.rejects(startIn(t, directory), { code: 'CONSOLE_DATABASE', message: /cannot use the directory .*EEXIST/ })
@@ -332,8 +349,15 @@ if (await runsOnNode22(t, import.meta.url)) {
     // The account nobody, which may not write here.
     process.seteuid?.(65534)
     const starting = startConsole({
-      ...{ directory: `${directory}/other`, version: 'test', host: '127.0.0.1', port: 0, url: null, pages: directory },
-      ...{ stacks: [], program: [], print: () => undefined },
+      directory: `${directory}/other`,
+      version: 'test',
+      host: '127.0.0.1',
+      port: 0,
+      url: null,
+      pages: directory,
+      stacks: [],
+      program: [],
+      print: () => undefined,
     })
     process.seteuid?.(0)
     await t.rejects(starting, { code: 'CONSOLE_DATABASE', message: /cannot use the directory .*EACCES/ })

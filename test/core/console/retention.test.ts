@@ -25,13 +25,23 @@ function consoleFiles(t: Test) {
   const [deployments, repositories] = [`${directory}/deployments`, `${directory}/repositories`]
   const faults: unknown[] = []
   const retention = new Retention({
-    ...{ store, audit, deployments, repositories, days: 365, now },
+    store,
+    audit,
+    deployments,
+    repositories,
+    days: 365,
+    now,
     reportFault: (error) => faults.push(error),
   })
   return {
-    ...{ store, audit, deployments, repositories, retention, faults },
+    store,
+    audit,
+    deployments,
+    repositories,
+    retention,
+    faults,
     /** Sets the time to so many days before today. */
-    at: (days: number) => {
+    setDaysAgo: (days: number) => {
       time = today - days * day
     },
     /** Makes a deployment with files that reached a state so many days ago. */
@@ -76,7 +86,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.equal(store.find(old), undefined)
   })
 
-  t.test('removes many in groups', async (t) => {
+  t.test('removes many deployments in groups', async (t) => {
     const { store, retention, deployment } = consoleFiles(t)
     for (let count = 0; count < 45; count++) deployment('shop', 'failed', 500)
     const last = deployment('shop', 'failed', 400)
@@ -88,7 +98,7 @@ if (await runsOnNode22(t, import.meta.url)) {
   })
 
   t.test('removes old audit entries', async (t) => {
-    const { audit, retention, at } = consoleFiles(t)
+    const { audit, retention, setDaysAgo: at } = consoleFiles(t)
     for (const days of [366, 364]) {
       at(days)
       audit.add({ actor: 'ann', via: 'session', address: '', action: `${days}`, stack: null, detail: {} })

@@ -22,7 +22,12 @@ t.test('shows each host with its step, and what the rollout waits for', async (t
   const view = viewOf(emptyView, events)
   t.match(view, { phase: 'switch', batch: 'batch 1 of 2', waiting: 'http://shop/ HTTP 502' })
   t.strictSame(view.hosts.get('web1'), {
-    ...{ name: 'web1', phase: 'switch', step: '', detail: '', outcome: 'changed', durationMs: 1500 },
+    name: 'web1',
+    phase: 'switch',
+    step: '',
+    detail: '',
+    outcome: 'changed',
+    durationMs: 1500,
   })
   t.match(view.hosts.get('web2'), { phase: '', durationMs: 0 })
   t.equal(viewOf(view, [{ event: 'health', what: 'http://shop/', ok: true, detail: 'HTTP 200' }]).waiting, '')

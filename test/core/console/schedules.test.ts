@@ -44,7 +44,11 @@ class Scheduled {
     this.schedules = new Schedules(this.database, now)
     this.audit = new Audit(this.database, now)
     this.scheduler = new Scheduler({
-      ...{ schedules: this.schedules, store: this.store, audit: this.audit, now, stacks: ['shop'] },
+      schedules: this.schedules,
+      store: this.store,
+      audit: this.audit,
+      now,
+      stacks: ['shop'],
       sessions: new Sessions(this.database, accounts, now),
       reportFault: (error) => this.faults.push(error),
     })
@@ -96,7 +100,7 @@ t.test('times follow the clock of their zone, also when it changes', async (t) =
   t.strictSame(texts(nextTimes('2026-12-01T08:30', 'America/New_York', before, 5)), ['2026-12-01T13:30:00.000Z'])
 })
 
-t.test('a time that is wrong is refused with the reason', async (t) => {
+t.test('refuses an invalid time with the reason', async (t) => {
   const now = new Date('2026-11-30T08:00:00Z')
   const problem = (when: string, zone = 'UTC') => scheduleProblem(when, zone, now)
   for (const valid of ['*/5 * * * *', '0 0 1 1 *', '2026-12-01T08:30', '0 9 * * MON'])
@@ -126,7 +130,8 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.strictSame(console.tickAt('2026-11-30T08:59:59Z'), [])
     const [deployment] = console.tickAt('2026-11-30T09:00:01Z')
     t.match(deployment, {
-      ...{ state: 'queued', by: 'ann' },
+      state: 'queued',
+      by: 'ann',
       request: { apps: ['site'], automatic: true, comment: 'schedule nightly' },
     })
     t.equal(console.last(id), 'deployment 1')
@@ -152,7 +157,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.equal(console.tickAt('2027-11-30T09:00:00Z').length, 1)
   })
 
-  t.test('skips what is more than an hour late, and what its account may no longer do', async (t) => {
+  t.test('skips times that are more than an hour past, and what the account may no longer do', async (t) => {
     const console = new Scheduled(t)
     const late = console.create('0 9 * * *')
     t.strictSame(console.tickAt('2026-11-30T10:01:00Z'), [])
@@ -172,7 +177,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.strictSame(console.faults, [])
   })
 
-  t.test('what is due while it is switched off does not count', async (t) => {
+  t.test('ignores times that pass while it is switched off', async (t) => {
     const console = new Scheduled(t)
     const schedule = console.create('0 9 * * *')
     t.match(console.schedules.enable(schedule, false), { enabled: false, next: null })
@@ -182,7 +187,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     t.strictSame(console.tickAt('2026-11-30T09:31:00Z'), [])
   })
 
-  t.test('a restored copy does not repeat what was due before', async (t) => {
+  t.test('a restored copy does not repeat deployments that the original has started', async (t) => {
     const console = new Scheduled(t)
     const { id } = console.create('0 9 * * *')
     console.schedules.forgetTimes()

@@ -20,7 +20,7 @@ if (await runsOnNode22(t, import.meta.url))
       new Client(url).send('POST', '/api/session', { name: 'ann', password, ...(code === undefined ? {} : { code }) })
     const wrongCode = { error: { code: 'WRONG_CODE' } }
 
-    await t.test('counts once a code of it has arrived', async (t) => {
+    await t.test('applies after its first code has arrived', async (t) => {
       t.match(await ann.send('POST', path, { password: 'wrong password' }), {
         status: 403,
         body: { error: { code: 'WRONG_LOGIN' } },
@@ -98,7 +98,7 @@ if (await runsOnNode22(t, import.meta.url))
       t.equal((await admin.send('DELETE', '/api/accounts/ann/second-factor')).status, 200)
     })
 
-    await t.test('guesses are limited', async (t) => {
+    await t.test('limits guesses of codes', async (t) => {
       const { body } = await ann.send('POST', path, { password })
       totp = new TOTP({ secret: Secret.fromBase32(body.secret) })
       t.equal((await ann.send('PUT', path, { code: codeAt(0) })).status, 200)

@@ -20,7 +20,7 @@ class Clock {
   readonly now = () => new Date(this.time)
 }
 
-t.test('one address cannot make the logins of others be forgotten', async (t) => {
+t.test('failed logins from one address cannot evict the counts of others', async (t) => {
   const attempts = new LoginAttempts(() => new Date())
   const attempt = { state: 'a', nonce: 'b', verifier: 'c', redirectUri: 'https://deploy.example.com/' }
   const other = attempts.begin(attempt, '192.0.2.1')

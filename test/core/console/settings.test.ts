@@ -8,7 +8,7 @@ import { scratch } from '../../support/machine.ts'
 const page = readFileSync(new URL('../../../docs/console.md', import.meta.url), 'utf8')
 const examples = [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = '']) => text)
 
-t.test('the examples of the documentation', async (t) => {
+t.test('accepts the examples of the documentation', async (t) => {
   const directory = scratch(t)
   const path = `${directory}/console.yaml`
   t.equal(examples.length, 3)
@@ -20,7 +20,14 @@ t.test('the examples of the documentation', async (t) => {
   t.equal(permittedAddresses.check('169.254.10.7'), true)
   t.equal(permittedAddresses.check('169.254.169.254'), false)
   t.equal(localAccounts, true)
-  if (oidc === null) return
+})
+
+t.test('maps groups of the provider to levels, by the examples of the documentation', async (t) => {
+  const directory = scratch(t)
+  for (const name of ['oidc', 'mail']) writeFileSync(`${directory}/${name}.secret`, 'secret\n')
+  writeFileSync(`${directory}/console.yaml`, examples.join(''))
+  const { oidc } = readSettings(`${directory}/console.yaml`, {})
+  if (oidc === null) throw new Error('the examples have no provider')
   t.strictSame(permissionsOf(['support', 'developers'], oidc), {
     isAdmin: false,
     levels: { shop: 'deploy', blog: 'deploy' },
@@ -29,7 +36,7 @@ t.test('the examples of the documentation', async (t) => {
   t.strictSame(permissionsOf(['ops'], oidc), { isAdmin: true, levels: {} })
 })
 
-t.test('mistakes', async (t) => {
+t.test('refuses invalid settings', async (t) => {
   const path = `${scratch(t)}/console.yaml`
   const oidc = 'issuer: https://id.example.com, client_id: x'
   for (const [text, message] of [

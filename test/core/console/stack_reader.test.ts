@@ -4,7 +4,7 @@ import { StackReader } from '../../../core/console/stack/stack_reader.ts'
 
 const source = { directory: '/srv/shop', options: ['--stack', 'stack.yaml'] }
 
-t.test('an unexpected answer is no fault of the console', async (t) => {
+t.test('reports an answer that it cannot read as a failure of the command', async (t) => {
   for (const answer of [
     '',
     'text',
@@ -28,7 +28,7 @@ t.test('an unexpected answer is no fault of the console', async (t) => {
   }
 })
 
-t.test('reads what is secret in a stack', async (t) => {
+t.test('reads which values of a stack are secret', async (t) => {
   const marks = { secretAttributes: [['newrelic', 'license']], secretNames: ['PIN'] }
   const view = { stack: 'shop', layers: [], hosts: [], apps: [] }
   const reader = (answer: object) => new StackReader(async () => JSON.stringify(answer))

@@ -7,7 +7,7 @@ import { startConsole } from '../../../core/console/main.ts'
 import { plainNode, runsOnNode22 } from '../../support/node22.ts'
 
 if (await runsOnNode22(t, import.meta.url)) {
-  t.test('a start after one that could not listen succeeds in the same process', async (t) => {
+  t.test('a console starts in the same process after one that could not listen', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/console-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     const other = createServer()
@@ -33,7 +33,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     await running.stop()
   })
 
-  t.test('a start that fails after it listens leaves no server', async (t) => {
+  t.test('a console that fails after it listens leaves no server', async (t) => {
     const directory = mkdtempSync(`${tmpdir()}/console-`)
     t.teardown(() => rmSync(directory, { recursive: true, force: true }))
     const free = createServer()
@@ -42,8 +42,15 @@ if (await runsOnNode22(t, import.meta.url)) {
     await new Promise((resolve) => free.close(resolve))
     const start = (print: (line: string) => void) =>
       startConsole({
-        ...{ directory: `${directory}/state`, version: 'test', host: '127.0.0.1', port, url: null, pages: directory },
-        ...{ stacks: [{ name: 'shop', directory, options: [] }], program: [...plainNode, '-e', ''], print },
+        directory: `${directory}/state`,
+        version: 'test',
+        host: '127.0.0.1',
+        port,
+        url: null,
+        pages: directory,
+        stacks: [{ name: 'shop', directory, options: [] }],
+        program: [...plainNode, '-e', ''],
+        print,
       })
     const failing = start(() => {
       throw new Error('standard output is closed')

@@ -10,7 +10,7 @@ const now = new Date('2026-11-30T12:00:00Z')
 const check = (sender: Sender, secret: string, headers: Readonly<Record<string, string>>, body: string, at = now) =>
   checkSignature(sender, secret, { header: (name) => headers[name], body: Buffer.from(body), now: at })
 
-t.test('signatures of GitHub, with the example of its documentation', async (t) => {
+t.test('checks signatures of GitHub, with the example of its documentation', async (t) => {
   const signature = 'sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17'
   const headers = { 'x-hub-signature-256': signature, 'x-github-delivery': 'one' }
   const secret = "It's a Secret to Everybody"
@@ -21,7 +21,7 @@ t.test('signatures of GitHub, with the example of its documentation', async (t) 
   t.type(check('github', secret, { 'x-github-delivery': 'one' }, 'Hello, World!'), 'string')
 })
 
-t.test('Standard Webhooks, with the example of the specification', async (t) => {
+t.test('checks signatures of Standard Webhooks, with the example of the specification', async (t) => {
   const headers = {
     'webhook-id': 'msg_p5jXN8AQM9LWM0D4loKWxJek',
     'webhook-timestamp': '1614265330',
@@ -39,7 +39,7 @@ t.test('Standard Webhooks, with the example of the specification', async (t) => 
   t.match(check('generic', secret, {}, body), /missing/)
 })
 
-t.test('the token of older GitLab', async (t) => {
+t.test('checks the token of older versions of GitLab', async (t) => {
   const headers = { 'x-gitlab-token': 'secret', 'x-gitlab-event-uuid': 'one' }
   t.strictSame(check('gitlab', 'secret', headers, '{}'), { id: 'one' })
   t.type(check('gitlab', 'other', headers, '{}'), 'string')
@@ -62,7 +62,7 @@ const commit = '0123456789012345678901234567890123456789'
 const event = (sender: Sender, name: string, body: unknown) =>
   commitEvent(sender, (header) => (header === `x-${sender}-event` ? name : undefined), body)
 
-t.test('commits of branches', async (t) => {
+t.test('reads the commits of branches', async (t) => {
   const push = { trigger: 'push', branch: 'main', commit }
   const checks = { trigger: 'checks', branch: 'main', commit }
   t.strictSame(event('github', 'push', { ref: 'refs/heads/main', after: commit }), push)

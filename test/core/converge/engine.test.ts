@@ -1,3 +1,4 @@
+/** Tests the engine: changes, guards, failures, interrupts and handlers of a run. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -75,7 +76,7 @@ t.test('a failed guard fails its resource', async (t) => {
 })
 
 t.test('reports a resource type that does not converge', async (t) => {
-  const liar = probe({ lies: true })
+  const liar = probe({ appliesNothing: true })
   const report = await run(
     planOf((r) => {
       liar(r, { name: 'a', value: 'said' })

@@ -1,3 +1,4 @@
+/** Tests retries, timeout and ignoreFailure of a resource. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -59,7 +60,7 @@ t.test('retries: counts the changes of a failed attempt', async (t) => {
   t.match(report, { outcome: 'changed', warnings: [] })
 })
 
-t.test('retries: not after Ctrl-C', async (t) => {
+t.test('retries: makes no attempt after Ctrl-C', async (t) => {
   let isInterrupted = false
   const thing = probe({
     apply: (count) => {
@@ -114,7 +115,7 @@ t.test('timeout: starts the next attempt only after the last one has ended', asy
   t.match(notes, [/not done within 20 ms; retry 1 of 1$/])
 })
 
-t.test('timeout: no effect on a resource that is in time', async (t) => {
+t.test('timeout: has no effect on a resource that ends in time', async (t) => {
   const thing = probe()
   const report = await run(
     planOf((r) => {
@@ -159,7 +160,7 @@ t.test('ignoreFailure: reports and counts a mistake of a template once', async (
   t.equal(report.resources.filter(({ name }) => name === 'template /etc/a').length, 1)
 })
 
-t.test('ignoreFailure: also for a read or a guard', async (t) => {
+t.test('ignoreFailure: applies to a failed read and a failed guard', async (t) => {
   const thing = probe({ read: () => Promise.reject(fault('cannot look')) })
   const plan = planOf((r) => {
     thing(r, { name: 'a', ignoreFailure: true })

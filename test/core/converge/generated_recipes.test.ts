@@ -9,7 +9,7 @@ import { VirtualHost } from '../../../core/host/virtual.ts'
 import { references } from '../../../core/model/reference.ts'
 import type { ResourceReport, RunReport } from '../../../core/report/events.ts'
 import { run } from '../../support/contract.ts'
-import { dump, hostFor, planFor, type State, worlds } from '../../support/random_hosts.ts'
+import { hostFor, listFiles, planFor, type State, worlds } from '../../support/random_hosts.ts'
 
 const runs = Number(process.env.PROPERTY_RUNS ?? 300)
 
@@ -39,9 +39,10 @@ function assertPredicted(plan: Plan, dry: RunReport, real: RunReport): void {
 }
 
 async function dryRun(plan: Plan, host: VirtualHost): Promise<RunReport> {
-  const before = [dump(host), host.changes.length]
+  const before = [listFiles(host), host.changes.length]
   const report = await run(plan, new VirtualHost({ base: host }), 'plan')
-  if (JSON.stringify([dump(host), host.changes.length]) !== JSON.stringify(before)) throw new Error('the dry run wrote')
+  if (JSON.stringify([listFiles(host), host.changes.length]) !== JSON.stringify(before))
+    throw new Error('the dry run wrote')
   return report
 }
 
@@ -78,9 +79,9 @@ t.test('a plan predicts the run, and a second plan is empty', async (t) => {
       if (real.counts.failed > 0) return
       assertAtRest(plan, await dryRun(plan, host))
       if (plan.resources.some(({ options }) => typeof options.onlyIf === 'object')) return
-      const after = dump(host)
+      const after = listFiles(host)
       await run(plan, host)
-      if (JSON.stringify(dump(host)) !== JSON.stringify(after)) throw new Error('a second run changed files')
+      if (JSON.stringify(listFiles(host)) !== JSON.stringify(after)) throw new Error('a second run changed files')
     }),
     { numRuns: runs },
   )
@@ -123,7 +124,7 @@ t.test('killed at any change, the next run finishes the work', async (t) => {
         if (next.counts.failed > 0)
           throw new Error(`killed at ${at}, the next run fails: ${JSON.stringify(next.resources)}`)
         for (let round = 0; round < further; round++) await run(plan, host)
-        if (JSON.stringify(dump(host)) !== JSON.stringify(dump(whole)))
+        if (JSON.stringify(listFiles(host)) !== JSON.stringify(listFiles(whole)))
           throw new Error(`killed at ${at}, the next run does not finish`)
         assertAtRest(plan, await dryRun(plan, host))
       }

@@ -8,6 +8,7 @@ import { absolutePath } from '../../../core/model/units.ts'
 import { definitions } from '../../../resources/definitions.ts'
 import { directory, execute, file, group, service, symlink, sysctl } from '../../../resources/index.ts'
 import { failureOf, planOf } from '../../support/contract.ts'
+import { FakeSupervisor } from '../../support/fake_supervisor.ts'
 
 const prefix = '/tmp/try'
 
@@ -32,7 +33,7 @@ const withDeploy = (host: VirtualHost) =>
     .given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\ndeploy:x:1001:1001::/home/deploy:/bin/sh\n')
     .given('/etc/group', 'root:x:0:\ndeploy:x:1001:\n')
 
-const wholeSystem = {
+const refusedChange = {
   code: 'OUTSIDE_PREFIX',
   message: /^it would change the system outside the prefix \/tmp\/try: /,
   hint: /converge verify/,
@@ -40,7 +41,7 @@ const wholeSystem = {
 
 t.test('a command of root is refused in the dry run and in the run, and does not start', async (t) => {
   const { commands, dry, real } = await run((r) => execute(r, { command: ['touch', '/etc/x'] }))
-  t.match([dry, real], [wholeSystem, wholeSystem])
+  t.match([dry, real], [refusedChange, refusedChange])
   t.match(real, { hint: /contained: true/, message: /: it runs touch \/etc\/x/ })
   t.strictSame(commands, [])
 })
@@ -67,7 +68,7 @@ t.test('a kernel setting is refused if it differs', async (t) => {
   }
   const declare = (r: Scope) => sysctl(r, { key: 'vm.swappiness', value: 10 })
   const { commands, dry, real } = await run(declare, settings('60'))
-  t.match([dry, real], [wholeSystem, wholeSystem])
+  t.match([dry, real], [refusedChange, refusedChange])
   t.match(real, { message: /: boot: \(none\) -> 10, running: 60 -> 10$/ })
   t.strictSame(commands, [])
 })
@@ -82,7 +83,7 @@ t.test('the message names the place of the declaration, and no secret', async (t
 
 t.test('a group that exists as declared is no change', async (t) => {
   const declare = (r: Scope) => group(r, { name: 'deploy' })
-  t.match((await run(declare)).real, { ...wholeSystem, message: /: it creates group deploy$/ })
+  t.match((await run(declare)).real, { ...refusedChange, message: /: it creates group deploy$/ })
   t.equal((await run(declare, withDeploy)).outcome, 'unchanged')
 })
 
@@ -101,12 +102,20 @@ t.test('files are written below the prefix only', async (t) => {
   }
 })
 
-t.test('services of systemd are refused, and those of a supervisord outside the prefix', async (t) => {
+t.test('services of the system are refused', async (t) => {
   const { real } = await run(
     (r) => service(r, { name: 'cron', action: 'stopped' }),
     (host) => host.given('/etc/init.d/cron', '', '0755'),
   )
-  t.match(real, wholeSystem)
+  t.match(real, refusedChange)
+})
+
+t.test('services of a supervisord outside the prefix are refused', async (t) => {
+  const base = new VirtualHost({ requests: new FakeSupervisor({ running: ['web'] }).requests })
+  const plan = planOf((r) => service(r, { name: 'web', action: 'stopped', provider: { kind: 'supervisor' } }))
+  const report = await converge(plan, base, { id: '1', mode: 'run', prefix })
+  t.match(failureOf(report), { code: 'OUTSIDE_PREFIX', message: /supervisor\.sock is outside the prefix/ })
+  t.strictSame(base.changes, [])
 })
 
 const state = z.strictObject({ there: z.boolean() })
@@ -162,7 +171,7 @@ const reached = (type: string, props: object) => {
   return typeof reach === 'function' ? reach(props) : reach
 }
 
-/** Every type says what it reaches. A new type fails here until it is added. */
+/** The types by what they reach. A new type fails the test until it is in this list. */
 const expected: Readonly<Record<string, readonly string[]>> = {
   system: [
     'apt_repository',

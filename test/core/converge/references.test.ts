@@ -1,3 +1,4 @@
+/** Tests references between resources: when a value is known, and what happens if its resource fails or is skipped. */
 import t from 'tap'
 import { z } from 'zod'
 import { VirtualHost } from '../../../core/host/virtual.ts'

@@ -1,3 +1,4 @@
+/** Tests that no event or report of a run contains a secret. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -93,7 +94,7 @@ t.test('displays only the harmless state of a sensitive resource', async (t) => 
   const reported = await outputOf(plan)
   t.notMatch(reported, 'content of')
   t.match(reported, '"value":"0600"')
-  const liar = probe({ lies: true })
+  const liar = probe({ appliesNothing: true })
   t.notMatch(
     await outputOf(
       planOf((r) => {

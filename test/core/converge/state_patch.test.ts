@@ -49,7 +49,7 @@ t.test('masks secrets on both sides', async (t) => {
   t.strictSame(unnamed, [{ op: 'replace', path: '/password', value: '********', before: '********' }])
 })
 
-t.test('of a sensitive resource displays neither side', async (t) => {
+t.test('displays neither side of a sensitive resource', async (t) => {
   t.strictSame(await patch({ content: 'a', mode: '0644', n: 1 }, { content: 'b', mode: '0600' }, { sensitive: true }), [
     { op: 'remove', path: '/n', before: '(sensitive)' },
     { op: 'replace', path: '/mode', value: '0600', before: '0644' },

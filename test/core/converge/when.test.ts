@@ -1,3 +1,4 @@
+/** Tests resources with when: they act once for each change of a cause, and stay due after a failure. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { file } from '../../../resources/files/file.ts'

@@ -32,8 +32,16 @@ interface Words {
 
 const counts = { changed: 1, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
 const report = {
-  ...{ id: '1', mode: 'run', roles: [], events: [], started: '', durationMs: 1, outcome: 'changed' },
-  ...{ counts, resources: [], warnings: [] },
+  id: '1',
+  mode: 'run',
+  roles: [],
+  events: [],
+  started: '',
+  durationMs: 1,
+  outcome: 'changed',
+  counts,
+  resources: [],
+  warnings: [],
 }
 const lines = (...values: readonly unknown[]) => values.map((value) => `${JSON.stringify(value)}\n`).join('')
 const started = '\n{"started":"x"}\n'
@@ -96,13 +104,20 @@ function wireOf({ run, ask, revisions = '', code }: Words): SshTransport {
 
 function member(name: string, words: Words): RolloutHost {
   const host = new RemoteHost({
-    ...{ name, sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
-    ...{ open: async () => words.wire ?? wireOf(words), engine: new Map(), runtimes: {} as never },
-    ...{
-      step: () => undefined,
-      connection: () => undefined,
-      ...(words.wire && { limits: { first: 0.2, rest: 0.2, quiet: 0.2 } }),
-    },
+    name,
+    sudo: 'none',
+    rollout: 'deploy-1',
+    by: 'ann',
+    prefix: null,
+    recipes: null,
+    secrets: [],
+    patience: 0,
+    open: async () => words.wire ?? wireOf(words),
+    engine: new Map(),
+    runtimes: {} as never,
+    step: () => undefined,
+    connection: () => undefined,
+    ...(words.wire && { limits: { first: 0.2, rest: 0.2, quiet: 0.2 } }),
   })
   const events = new Set(['setup', 'build', 'deploy', 'configure'])
   return {
@@ -139,7 +154,12 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   const size = () => ({ columns: 100, rows: 24 })
   const screens = kinds.map((kind, at) =>
     screen({
-      ...{ ...kind, color: false, quiet: false, verbose: true, stackOptions: '', size },
+      ...kind,
+      color: false,
+      quiet: false,
+      verbose: true,
+      stackOptions: '',
+      size,
       write: (text) => void written[at]?.push(text),
     }),
   )
@@ -153,24 +173,26 @@ async function rolled(words: Words, action: Action, directory: string): Promise<
   }
   const { report } = await rollout(
     {
-      ...{ action, events: [], roles: [], stack: 'site', comment: '', operator: 'ann', strategy: 'parallel' },
-      ...{
-        restartsInTurn: false,
-        batchSize: { count: 9 },
-        parallel: 9,
-        maxFailures: { count: 9 },
-        rollbackOnFailure: false,
-        onUnreachable: 'fail',
-      },
-      ...{
-        migration: 'none',
-        retryFailed: false,
-        apps: [],
-        revision: null,
-        rollbackTo: null,
-        purge: false,
-        schedule: {},
-      },
+      action,
+      events: [],
+      roles: [],
+      stack: 'site',
+      comment: '',
+      operator: 'ann',
+      strategy: 'parallel',
+      restartsInTurn: false,
+      batchSize: { count: 9 },
+      parallel: 9,
+      maxFailures: { count: 9 },
+      rollbackOnFailure: false,
+      onUnreachable: 'fail',
+      migration: 'none',
+      retryFailed: false,
+      apps: [],
+      revision: null,
+      rollbackTo: null,
+      purge: false,
+      schedule: {},
     },
     {
       hosts: [member('evil', words), member('good', honest)],
@@ -355,7 +377,8 @@ const release = fc.record(
   { requiredKeys: ['id', 'commit', 'current'] },
 )
 const status = fc.record({
-  ...{ roles: fc.array(text, { maxLength: 3 }), lastRun: fc.constant(null) },
+  roles: fc.array(text, { maxLength: 3 }),
+  lastRun: fc.constant(null),
   lock: fc.oneof(fc.constant(null), fc.record({ by: text, since: text, message: text })),
   apps: fc.array(
     fc.record({
@@ -381,7 +404,7 @@ const asks = fc
 const answers = fc.oneof({ weight: 4, arbitrary: asks }, { weight: 1, arbitrary: garbage })
 const words = fc.record({ run: runs, ask: answers, code: fc.constantFrom(0, 0, 0, 1, 4, 127, 255) })
 
-t.test('any stream of a host ends in a report', { timeout: 300_000 }, async (t) => {
+t.test('reports the end of a run for any stream of a host', { timeout: 300_000 }, async (t) => {
   const directory = scratch(t)
   let ran = 0
   const action = fc.constantFrom<Action>('configure', 'deploy', 'setup', 'plan', 'status', 'rollback', 'shutdown')

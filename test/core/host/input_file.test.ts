@@ -1,6 +1,5 @@
 /**
- * Tests files that a user names as input: they are read completely, or rejected at once with a message that messages what
- * they are.
+ * Tests files that a user names as input: they are read completely, or rejected at once with a message that says what they are.
  */
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'

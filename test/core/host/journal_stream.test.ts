@@ -1,3 +1,4 @@
+/** Tests the detection of a standard output that leads to the journal of systemd. */
 import { closeSync, fstatSync, openSync } from 'node:fs'
 import t from 'tap'
 import { isJournalStream } from '../../../core/host/journal_stream.ts'

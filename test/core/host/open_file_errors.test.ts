@@ -37,7 +37,7 @@ function failing(t: Test, name: 'fsyncSync' | 'readSync', syscall: string): void
   })
 }
 
-t.test('a file that cannot be read to its end', (t) => {
+t.test('names the file that cannot be read to its end', (t) => {
   const base = scratch(t)
   const link = `${base}/link`
   fs.symlinkSync(unreadable, link)
@@ -57,7 +57,7 @@ t.test('a file that cannot be read to its end', (t) => {
   t.end()
 })
 
-t.test('files of the fleet and the console', (t) => {
+t.test('names files of the fleet and the console', (t) => {
   const path = `${scratch(t)}/file`
   fs.writeFileSync(path, '{}\n'.repeat(100))
   failing(t, 'readSync', 'read')
@@ -72,7 +72,7 @@ t.test('files of the fleet and the console', (t) => {
   t.end()
 })
 
-t.test('a file that cannot be written to the disk', (t) => {
+t.test('names the file that cannot be written to the disk', (t) => {
   const base = scratch(t)
   const [path, state] = [`${base}/file`, `${base}/state`]
   const host = new LocalHost(state)
@@ -90,7 +90,7 @@ t.test('a file that cannot be written to the disk', (t) => {
   t.end()
 })
 
-t.test('a journal on a full disk', (t) => {
+t.test('names the journal on a full disk', (t) => {
   const state = new StateDirectory(`${scratch(t)}/state`)
   state.prepare()
   const path = state.journalPath('000001')

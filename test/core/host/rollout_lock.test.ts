@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import t from 'tap'
 import { rolloutLock } from '../../../core/host/rollout_lock.ts'
 
-t.test('the holder of a rollout lock: as long as its operator gives a sign', async (t) => {
+t.test('the lock of a rollout has a holder while its operator gives a sign', async (t) => {
   const state = t.testdir({ fleet: {} })
   t.equal(rolloutLock(state), null)
   const lock = `${state}/fleet/held`

@@ -9,7 +9,7 @@ import { freePort, scratch } from '../../support/machine.ts'
 
 const host = new LocalHost('/nowhere')
 
-async function server(t: Test, at: string | number, talk: (socket: Socket) => void): Promise<number> {
+async function startServer(t: Test, at: string | number, talk: (socket: Socket) => void): Promise<number> {
   const server = createServer(talk)
   await new Promise<void>((resolve) => server.listen(at, resolve))
   t.teardown(() => server.close())
@@ -25,8 +25,8 @@ const echo = (socket: Socket) =>
 
 t.test('reads until the other side closes the socket', async (t) => {
   const socketPath = `${scratch(t)}/socket`
-  await server(t, socketPath, echo)
-  const port = await server(t, 0, echo)
+  await startServer(t, socketPath, echo)
+  const port = await startServer(t, 0, echo)
   t.equal(await host.querySocket({ socketPath, text: 'show stat\n' }), 'you said show stat\nü')
   t.equal(await host.querySocket({ port, text: 'a' }), 'you said aü')
   t.equal(await host.sendToSocket({ host: 'localhost', port, text: 'b' }), 'you said bü')
@@ -41,19 +41,19 @@ t.test('reports a missing server', async (t) => {
   await t.rejects(host.sendToSocket({ port, text: 'a' }), { code: 'ECONNREFUSED', message: `127.0.0.1:${port}` })
 })
 
-t.test('reports a server that does not close, or closes at once', async (t) => {
+t.test('reports a server that does not close, and accepts one that closes without an answer', async (t) => {
   const socketPath = `${scratch(t)}/socket`
-  await server(t, socketPath, (socket) => void socket.write('wait'))
+  await startServer(t, socketPath, (socket) => void socket.write('wait'))
   await t.rejects(host.querySocket({ socketPath, text: 'a', timeout: milliseconds(100) }), {
     code: 'REQUEST_TIMEOUT',
     message: `${socketPath} did not answer within 100 ms`,
   })
-  const port = await server(t, 0, (socket) => void socket.end())
+  const port = await startServer(t, 0, (socket) => void socket.end())
   t.equal(await host.querySocket({ port, text: 'a' }), '')
 })
 
-t.test('tell clears cached answers', async (t) => {
-  const port = await server(t, 0, echo)
+t.test('a message to a socket clears cached answers, and a query does not', async (t) => {
+  const port = await startServer(t, 0, echo)
   let requestCount = 0
   const count = () => host.cached('count', async () => ++requestCount)
   await count()
@@ -63,7 +63,7 @@ t.test('tell clears cached answers', async (t) => {
   t.equal(await count(), 2)
 })
 
-t.test('sleep clears cached answers', async (t) => {
+t.test('a wait clears cached answers', async (t) => {
   for (const one of [new LocalHost('/nowhere'), new VirtualHost()]) {
     let requestCount = 0
     const count = () => one.cached('count', async () => ++requestCount)
@@ -74,7 +74,7 @@ t.test('sleep clears cached answers', async (t) => {
   }
 })
 
-t.test('in memory: the handler answers, a tell is a change, and a dry run tells nothing', async (t) => {
+t.test('in memory: the handler answers, a message is a change, and a dry run sends none', async (t) => {
   const virtual = new VirtualHost({ exchanges: ({ text, port }) => (port === 1 ? `${text}!` : null) })
   t.equal(await virtual.querySocket({ port: 1, text: 'a' }), 'a!')
   t.strictSame(virtual.changes, [])

@@ -20,7 +20,7 @@ const kinds: Readonly<Record<string, (path: string) => void>> = {
 }
 
 for (const name of ['runs', 'records', 'commands', 'lock.d'])
-  t.test(`something else in the place of ${name}`, async (t) => {
+  t.test(`names what is in the place of ${name}, and the next run succeeds without it`, async (t) => {
     for (const [kind, make] of Object.entries(kinds)) {
       const sandbox = new Sandbox(t)
       const path = `${sandbox.state}/${name}`

@@ -1,3 +1,4 @@
+/** Tests which domain names are accepted. */
 import t from 'tap'
 import { expectedDomain } from '../../../core/model/domain_name.ts'
 

@@ -28,6 +28,17 @@ t.test('a failure to list the addresses of the host has the text and the hint of
   }
 })
 
+t.test('a failure to resolve a host name contains the name and the reason', async (t) => {
+  for (const [code, reason] of [
+    ['ENOTFOUND', 'unknown host name'],
+    ['EAI_AGAIN', 'the name servers do not answer'],
+  ] as const) {
+    const found = { code, syscall: 'getaddrinfo', hostname: 'www.example.com' }
+    const error = Object.assign(new Error(`getaddrinfo ${code} www.example.com`), found)
+    t.match(asConvergeError(error), { code, message: `resolve the host name www.example.com: ${reason}` })
+  }
+})
+
 t.test('errors that Node cannot name have the name, the text and the hint of the system', async (t) => {
   for (const [errno, expected] of [
     [122, { code: 'EDQUOT', message: 'rename /srv/a: disk quota exceeded', hint: /quota/ }],

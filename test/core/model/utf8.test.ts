@@ -1,3 +1,4 @@
+/** Tests texts that are not valid UTF-8. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { ConvergeError } from '../../../core/model/errors.ts'

@@ -89,9 +89,14 @@ t.test('changes neither layer', async () => {
 })
 
 const rules: readonly { rule: string; low: JsonObject; high: JsonObject; merged: JsonObject }[] = [
-  { rule: 'objects go key by key', low: { a: { x: 1, y: 2 } }, high: { a: { y: 3 } }, merged: { a: { x: 1, y: 3 } } },
-  { rule: 'lists replace', low: { a: [1, 2] }, high: { a: [3] }, merged: { a: [3] } },
-  { rule: 'an empty list replaces', low: { a: [1, 2] }, high: { a: [] }, merged: { a: [] } },
+  {
+    rule: 'merges objects key by key',
+    low: { a: { x: 1, y: 2 } },
+    high: { a: { y: 3 } },
+    merged: { a: { x: 1, y: 3 } },
+  },
+  { rule: 'a list replaces a list', low: { a: [1, 2] }, high: { a: [3] }, merged: { a: [3] } },
+  { rule: 'an empty list replaces a list', low: { a: [1, 2] }, high: { a: [] }, merged: { a: [] } },
   { rule: 'an empty object changes nothing', low: { a: { x: 1 } }, high: { a: {} }, merged: { a: { x: 1 } } },
   { rule: 'null sets null', low: { a: { x: 1 } }, high: { a: null }, merged: { a: null } },
   { rule: 'an object replaces null', low: { a: null }, high: { a: { x: 1 } }, merged: { a: { x: 1 } } },
@@ -124,19 +129,21 @@ t.test('does not copy what only one layer has', async (t) => {
   t.equal(merged.b, low.b)
   t.equal(merged.c, high.c)
   t.equal(merged.a.x, low.a.x)
-  t.equal(merge(low, { a: { x: { deep: 1 } } }), low, 'saying the same again gives the very same')
+  t.equal(merge(low, { a: { x: { deep: 1 } } }), low, 'a layer without a difference returns the lower layer itself')
 })
 
-t.test('merges a large stack in less than a second', async (t) => {
+t.test('does not copy the unchanged hosts of a large stack', async (t) => {
   const hosts = (status: string) =>
     Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`host${i}`, { status, ip: `10.0.0.${i}` }]))
   const [low, high] = [
     { opsworks: { layers: { web: { instances: hosts('online') } } } },
     { opsworks: { layers: { web: { instances: { host7: { status: 'stopped' } } } } } },
   ]
-  const start = performance.now()
   const merged = merge(low, high)
-  t.ok(performance.now() - start < 500)
+  const instances = valueAt(low, ['opsworks', 'layers', 'web', 'instances']) as JsonObject
+  const mergedInstances = valueAt(merged, ['opsworks', 'layers', 'web', 'instances']) as JsonObject
+  const copied = Object.keys(instances).filter((host) => mergedInstances[host] !== instances[host])
+  t.strictSame(copied, ['host7'])
   t.strictSame(valueAt(merged, ['opsworks', 'layers', 'web', 'instances', 'host7']), {
     status: 'stopped',
     ip: '10.0.0.7',

@@ -42,12 +42,12 @@ t.test('renders each metric with its type, and escapes labels', (t) => {
   t.end()
 })
 
-t.test('a failed, an interrupted and a partial run', (t) => {
-  const of = (changes: Partial<RunReport>) => renderRunMetrics({ ...report, ...changes }, [], '1.2.3')
-  t.match(of({ outcome: 'unchanged' }), /^converge_last_run_success 1$/m)
-  t.match(of({ outcome: 'failed' }), /^converge_last_run_success 0$/m)
-  t.match(of({ outcome: 'interrupted' }), /^converge_last_run_success 0$/m)
-  t.match(of({ selection: { only: ['file'], skip: [] } }), /selection="part"/)
-  t.notMatch(of({}), /release_info/, 'a metric without samples is left out')
+t.test('reports whether a run failed, was interrupted or covered only a part', (t) => {
+  const metricsOf = (changes: Partial<RunReport>) => renderRunMetrics({ ...report, ...changes }, [], '1.2.3')
+  t.match(metricsOf({ outcome: 'unchanged' }), /^converge_last_run_success 1$/m)
+  t.match(metricsOf({ outcome: 'failed' }), /^converge_last_run_success 0$/m)
+  t.match(metricsOf({ outcome: 'interrupted' }), /^converge_last_run_success 0$/m)
+  t.match(metricsOf({ selection: { only: ['file'], skip: [] } }), /selection="part"/)
+  t.notMatch(metricsOf({}), /release_info/, 'a metric without samples is left out')
   t.end()
 })

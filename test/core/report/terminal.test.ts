@@ -6,7 +6,7 @@ import { describeError, duration } from '../../../core/report/describe.ts'
 import type { Counts, ResourceReport, RunReport } from '../../../core/report/events.ts'
 import { Terminal, type TerminalOptions } from '../../../core/report/terminal.ts'
 
-const none: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
+const noCounts: Counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 0, notReached: 0 }
 
 async function terminal(options: Partial<TerminalOptions> = {}) {
   const written: string[] = []
@@ -33,7 +33,7 @@ async function terminal(options: Partial<TerminalOptions> = {}) {
       return text()
     },
     end: (outcome: RunReport['outcome'], counts: Partial<Counts>, durationMs = 1840) => {
-      shown.end({ ...run, outcome, counts: { ...none, ...counts }, durationMs, resources: [], warnings: [] })
+      shown.end({ ...run, outcome, counts: { ...noCounts, ...counts }, durationMs, resources: [], warnings: [] })
       return text()
     },
   }
@@ -55,7 +55,7 @@ t.test('prints the summary', async (t) => {
   t.equal(
     end('unchanged', { unchanged: 3, failed: 1 }),
     '1 failed, 3 unchanged in 1.8 s\n',
-    'an ignored failure is not nothing',
+    'an ignored failure is counted',
   )
 })
 
@@ -98,7 +98,7 @@ t.test('describes changes in a few words', async (t) => {
   t.equal(
     resource({ patch: [{ op: 'replace', path: '/mode', value: '0600' }] }),
     '  ~ file /a mode: 0600\n',
-    'of an earlier version, which does not report the value before',
+    'the event of an earlier version has no value before',
   )
   t.equal(
     resource({ outcome: 'unknown', reason: '(known after git_release /r)' }),
@@ -112,13 +112,7 @@ t.test('prints a change of text as a diff', async (t) => {
   const patch = [{ op: 'replace' as const, path: '/content', value: '…' }]
   const lines = (change: (n: number) => string) => Array.from({ length: 9 }, (_, n) => `${change(n)}\n`).join('')
   const texts = { before: lines(String), after: lines((n) => (n === 4 ? 'four' : `${n}`)) }
-  t.equal(
-    resource({ patch, texts }),
-    '  ~ file /a\n       2\n       3\n      -4\n      +four\n       5\n       6\n'.replace(
-      '  ~ file /a\n',
-      '  ~ file /a\n',
-    ),
-  )
+  t.equal(resource({ patch, texts }), '  ~ file /a\n       2\n       3\n      -4\n      +four\n       5\n       6\n')
   const isNew = [{ op: 'replace' as const, path: '/kind', value: 'file' }]
   t.equal(
     resource({ patch: isNew, texts, comparedWith: { path: '/srv/current/a', isSame: false } }),
@@ -134,16 +128,19 @@ t.test('prints a change of text as a diff', async (t) => {
       texts: { before: config(2), after: config(4) },
       comparedWith: { path, isSame: false },
     }),
-    'the lines of the page',
+    'the lines of the documentation',
   )
   t.equal(
     resource({ patch: isNew, texts: null, comparedWith: { path: '/srv/current/a', isSame: true } }),
     '  + file /a (same content as /srv/current/a)\n',
   )
-  const evil = resource({ patch, texts: { before: 'x\n', after: '\x1b]0;title\x07\x1b[31mred\x1b[0m\ttab\r\n' } })
-  t.equal(evil, '  ~ file /a\n      -x\n      +\\x1b]0;title\\x07red\ttab\\x0d\n')
-  const turned = resource({ patch, diff: ['+a\u202eb\ufeff\x9b'] })
-  t.equal(turned, '  ~ file /a\n      +a\\u202eb\\ufeff\\x9b\n', 'a diff that is made already')
+  const withControls = resource({
+    patch,
+    texts: { before: 'x\n', after: '\x1b]0;title\x07\x1b[31mred\x1b[0m\ttab\r\n' },
+  })
+  t.equal(withControls, '  ~ file /a\n      -x\n      +\\x1b]0;title\\x07red\ttab\\x0d\n')
+  const withDiff = resource({ patch, diff: ['+a\u202eb\ufeff\x9b'] })
+  t.equal(withDiff, '  ~ file /a\n      +a\\u202eb\\ufeff\\x9b\n', 'a given diff is escaped too')
 })
 
 t.test('prints a failure with its place, the end of its output, and a hint', async (t) => {
@@ -190,7 +187,7 @@ t.test('names role and event before their resources where a run has several', as
   t.equal(text(), '  ~ file /a\n', 'a recovery with one event')
 })
 
-t.test('prints the lines of the page about the output', async (t) => {
+t.test('prints the lines that docs/how-a-run-works.md shows', async (t) => {
   const { shown, text } = await terminal()
   const run = { id: 'plan', mode: 'plan' as const, roles: ['web'], events: ['setup', 'deploy'], started: '' }
   const report = (event: string, path: string, type: string, more: Partial<ResourceReport>) =>
@@ -220,7 +217,7 @@ t.test('prints the lines of the page about the output', async (t) => {
     ],
     texts: null,
   })
-  const counts = { ...none, planned: 3, unchanged: 12 }
+  const counts = { ...noCounts, planned: 3, unchanged: 12 }
   shown.end({ ...run, outcome: 'planned', counts, durationMs: 90, resources: [], warnings: [] })
   t.match(
     readFileSync(new URL('../../../docs/how-a-run-works.md', import.meta.url), 'utf8'),
@@ -228,7 +225,7 @@ t.test('prints the lines of the page about the output', async (t) => {
   )
 })
 
-t.test('prints the commits of a new release as the page does', async (t) => {
+t.test('prints the commits of a new release as docs/how-a-run-works.md shows them', async (t) => {
   const { resource } = await terminal()
   const [from, to] = ['9c0ffee1', '1a2b3c4d'].map((start) => start.padEnd(40, '0')) as [string, string]
   const commit = (start: string, subject: string, author: string) => ({
@@ -303,10 +300,10 @@ t.test('displays the current resource on a terminal', async (t) => {
   t.equal(text(), '', 'a short step is not shown')
   await new Promise((resolve) => setTimeout(resolve, 650))
   const spun = text().split('\r\x1b[K').slice(1)
-  t.ok(spun.length >= 2, 'it turns')
+  t.ok(spun.length >= 2, 'the indicator moves')
   for (const line of spun) {
     t.match(line, /^ {2}\S execute build 0\.\d\d s Got Zope 5\.8$|^ {2}\S execute build 0\.\d\d s Got Zope/)
-    t.ok(line.length < 40, 'it fits')
+    t.ok(line.length < 40, 'the line fits the terminal')
   }
   t.match(
     resource({ name: 'execute build', patch: [{ op: 'replace', path: '/runs', value: 1 }] }),
@@ -314,7 +311,7 @@ t.test('displays the current resource on a terminal', async (t) => {
   )
   end('changed', { changed: 1 })
   await new Promise((resolve) => setTimeout(resolve, 250))
-  t.equal(text(), '', 'and stops turning')
+  t.equal(text(), '', 'the indicator stops')
 
   const plan = await terminal({ live: true })
   plan.start('plan')

@@ -24,7 +24,7 @@ def read(text):
 json.dump([read(text) for text in json.load(sys.stdin)], sys.stdout)
 `
 
-t.test('supervisor', async (t) => {
+t.test('supervisor reads each text as written', async (t) => {
   if (!needs(t, ['supervisord'])) return
   const texts = generated(800).filter(
     (text) => refusalOf(supervisorVariable, text) === null && !/^\s*auto\s*$/i.test(text),
@@ -48,7 +48,7 @@ t.test('supervisor', async (t) => {
   )
 })
 
-t.test('logrotate', async (t) => {
+t.test('logrotate reads each text as written', async (t) => {
   if (!needs(t, ['root', 'logrotate'])) return
   const top = scratch(t)
   const names = generated(300).map((text) => text.replaceAll('/', '').slice(0, 60))
@@ -72,7 +72,7 @@ t.test('logrotate', async (t) => {
   )
 })
 
-t.test('systemd', async (t) => {
+t.test('systemd reads each text as written', async (t) => {
   if (!needs(t, ['systemd'])) return
   const directory = scratch(t)
   const texts = generated(60).filter((text) => refusalOf((word) => systemdCommand(['/bin/true', word]), text) === null)

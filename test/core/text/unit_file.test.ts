@@ -1,3 +1,4 @@
+/** Tests the reader of unit files of systemd. */
 import t from 'tap'
 import { commandWords, unitValues } from '../../../core/text/unit_file.ts'
 
@@ -21,7 +22,7 @@ t.test('a drop-in extends a list, and an empty value clears it', (t) => {
   t.end()
 })
 
-t.test('reads the words of a command', (t) => {
+t.test('splits a command into words', (t) => {
   const cases: [line: string, words: string[]][] = [
     ['/usr/sbin/x -a  :80\t-F', ['/usr/sbin/x', '-a', ':80', '-F']],
     [`-x "a b" --y='c "d' e\\ f $G`, ['-x', '"a b"', `--y='c "d'`, 'e\\ f', '$G']],

@@ -9,7 +9,7 @@ const space = '[\\t-\\r\\x1c-\\x1f \\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u202
 const strip = (text: string) => text.replace(new RegExp(`^${space}+|${space}+$`, 'g'), '')
 
 /** Parses a block of indented lines; `$$` is passed on, and `${...}` would be a reference. */
-function buildout(lines: readonly string[]): string {
+function readByBuildout(lines: readonly string[]): string {
   const text = lines.map((line) => `    ${line}`).join('\n')
   const read = text.split(/\r\n|\r|\n/).map((line) => line.slice(4).replace(new RegExp(`${space}+$`), ''))
   assert.doesNotMatch(read.join('\n').split('$$').join(''), /\$\{[^}]*\}/)
@@ -17,7 +17,7 @@ function buildout(lines: readonly string[]): string {
 }
 
 /** Splits one line at its blanks, or several lines in the same way as Python's splitlines. */
-function recipe(text: string): string[] {
+function readByRecipe(text: string): string[] {
   if (text.includes('\n')) return text.split(/\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
   const words = text.split(new RegExp(`${space}+`)).filter((word) => word !== '')
   return words.flatMap((word, index) =>
@@ -25,7 +25,7 @@ function recipe(text: string): string[] {
   )
 }
 
-function zconfig(lines: readonly string[]): Record<string, string> {
+function readByZconfig(lines: readonly string[]): Record<string, string> {
   const defined = new Map<string, string>()
   const found: Record<string, string> = {}
   for (const line of lines.map(strip)) {
@@ -46,20 +46,20 @@ function substitute(text: string, defined: ReadonlyMap<string, string>): string 
   })
 }
 
-function arrives(environment: Readonly<Record<string, string>>): void {
+function assertReadBack(environment: Readonly<Record<string, string>>): void {
   const { lines, missing } = zopeEnvironment(environment)
   for (const name of missing) assert.match(environment[name] ?? '', /[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/)
   const expected = Object.fromEntries(Object.entries(environment).filter(([name]) => !missing.includes(name)))
-  assert.deepEqual(zconfig(recipe(buildout(lines))), expected)
+  assert.deepEqual(readByZconfig(readByRecipe(readByBuildout(lines))), expected)
 }
 
 t.test('writes any text, or leaves it to the environment of the process', async (t) => {
   for (const text of knownTexts) {
-    arrives({ A: text })
-    arrives({ A: 'x', B: text, C: text })
+    assertReadBack({ A: text })
+    assertReadBack({ A: 'x', B: text, C: text })
   }
   const name = fc.constantFrom('A', 'B', 'PYTHON_EGG_CACHE', 'c')
-  fc.assert(fc.property(fc.dictionary(name, anyText), arrives), { numRuns: 2000 })
+  fc.assert(fc.property(fc.dictionary(name, anyText), assertReadBack), { numRuns: 2000 })
   t.pass()
 })
 

@@ -52,7 +52,7 @@ export async function everywhere(t: Test, site: DeploySite): Promise<void> {
   for (const [name, moment] of moments) {
     const watch = new Watch()
     await killAt(t, site, name, moment)
-    const { releases, blackouts } = await watch.stop()
+    const { releases, roundsWithoutAnswer: blackouts } = await watch.stop()
     whole(t, site, releases)
     t.equal(blackouts, 0, 'one of them answers at all times')
     // The client that stopped last may still be starting; the other one is up.

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import type { Test } from 'tap'
 import { get, put, Watch } from '../../support/deploy_pages.ts'
 import type { DeploySite } from '../../support/deploy_site.ts'
-import { keepEggs } from '../../support/eggs.ts'
+import { storeEggs } from '../../support/eggs.ts'
 import { unpinned } from '../../support/example_pins.ts'
 import { directoryOf, needs } from '../../support/machine.ts'
 import { isTaken } from '../../support/wait_until.ts'
@@ -23,7 +23,7 @@ export async function firstRun(t: Test, site: DeploySite): Promise<void> {
   const plan = await site.done(t, ['plan', '--json-output'])
   const run = await site.done(t, ['--json-output'])
   t.strictSame(changedResources(run), changedResources(plan), 'the run makes the planned changes')
-  keepEggs(`${site.directory()}/shared`)
+  storeEggs(`${site.directory()}/shared`)
   const egg = (app?: 'zeoserver') => {
     const eggs = `${site.directory(app)}/shared/eggs/v5`
     const [path = ''] = readdirSync(eggs, { recursive: true, encoding: 'utf8' }).filter((one) =>
@@ -103,7 +103,7 @@ export async function deployRevision(t: Test, site: DeploySite): Promise<void> {
   t.equal(run.status, 3, 'the exit status reports a change')
   t.strictSame(changedResources(run), changedResources(plan), 'the run makes the planned changes')
   const pages = await checkPages(t, site, site.latest)
-  t.equal(watch.blackouts, 0, 'one client restarts after the other')
+  t.equal(watch.roundsWithoutAnswer, 0, 'one client restarts after the other')
   t.strictSame(watch.releases, [running[0]?.release, site.currentPath()], 'only these two releases answered')
   t.notMatch(
     pages,

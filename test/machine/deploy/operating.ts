@@ -44,7 +44,7 @@ export async function services(t: Test, site: DeploySite): Promise<void> {
   await checkPages(t, site, site.latest)
   const watch = new Watch()
   await site.done(t, ['restart'], client)
-  t.equal((await watch.stop()).blackouts, 0, 'one client after the other')
+  t.equal((await watch.stop()).roundsWithoutAnswer, 0, 'one client after the other')
   for (const [index, page] of (await checkPages(t, site, site.latest)).entries()) t.not(page.pid, running[index])
   await site.done(t, ['shutdown'])
   t.notOk([8001, 8081, 8082].some(isTaken))

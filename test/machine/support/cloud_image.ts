@@ -1,5 +1,5 @@
 /** Turns a host into one from a cloud image: with cloud-init and user data, and without accounts that can log in. */
-import { put } from './host_files.ts'
+import { writeFileWithParents } from './host_files.ts'
 import { script } from './host_network.ts'
 import { newKey } from './ssh_keys.ts'
 
@@ -42,10 +42,10 @@ mkdir -p "$1/etc/ssh/sshd_config.d" "$1/etc/apt/sources.list.d"
 
 /** @param root files of the host */
 export async function makeCloudImage(root: string, userData: string): Promise<void> {
-  put(`${root}/etc/ssh/sshd_config`, sshdConfig)
-  put(`${root}/etc/cloud/cloud.cfg.d/99_test.cfg`, cloudConfig)
-  put(`${root}${seed}/meta-data`, 'instance-id: first\n')
-  put(`${root}${seed}/user-data`, userData, 0o600)
+  writeFileWithParents(`${root}/etc/ssh/sshd_config`, sshdConfig)
+  writeFileWithParents(`${root}/etc/cloud/cloud.cfg.d/99_test.cfg`, cloudConfig)
+  writeFileWithParents(`${root}${seed}/meta-data`, 'instance-id: first\n')
+  writeFileWithParents(`${root}${seed}/user-data`, userData, 0o600)
   await script(enable, root)
   // An image that was once started contains host keys, which everybody with the image knows.
   for (const type of ['ed25519', 'ecdsa'] as const) await newKey(`${root}/etc/ssh/ssh_host_${type}_key`, { type })

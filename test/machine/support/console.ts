@@ -36,6 +36,7 @@ export class ConsoleProcess {
     return started
   }
 
+  /** Standard output and error so far. */
   get text(): string {
     return this.output
   }

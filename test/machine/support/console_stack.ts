@@ -27,9 +27,9 @@ export interface ConsoleStack {
   commit(text: string): Promise<void>
   /** Returns the text of the current release. */
   version(host: TestHost): Promise<string>
-  /** Makes deploys wait, from the next plan on. */
-  hold(): void
-  release(): Promise<void>
+  /** Makes deploys wait until `releaseDeploys`, from the next plan on. */
+  holdDeploys(): void
+  releaseDeploys(): Promise<void>
 }
 
 /** Makes the hosts, and sets them up from the command line. @throws if that fails */
@@ -52,12 +52,14 @@ export async function consoleStack(t: Owner): Promise<ConsoleStack> {
   const { status, stdout, stderr } = await operator.run(['setup'])
   if (status !== 0) throw new Error(stdout + stderr)
   return {
-    ...{ operator, hosts, commit },
+    operator,
+    hosts,
+    commit,
     version: async (host) => (await host.run('cat /srv/mine/current/VERSION')).stdout.trim(),
-    hold: () => {
+    holdDeploys: () => {
       for (const host of hosts) host.write('/srv/wait', '')
     },
-    release: async () => {
+    releaseDeploys: async () => {
       for (const host of hosts) await host.run('rm -f /srv/wait')
     },
   }

@@ -35,25 +35,28 @@ extra-paths = \${buildout:directory}/src
 
 /** Makes the repositories of all apps and serves them; Solr's archive is made in the directory `solr-archive`. */
 export async function serveRepositories(t: Owner, network: TestNetwork): Promise<void> {
-  const at = (name: string) => `${network.directory}/${name}`
-  cpSync(fixture('example-buildout'), at('site'), { recursive: true })
-  const base = `${at('site')}/cfg/base.cfg`
+  const repositoryPath = (name: string) => `${network.directory}/${name}`
+  cpSync(fixture('example-buildout'), repositoryPath('site'), { recursive: true })
+  const base = `${repositoryPath('site')}/cfg/base.cfg`
   const text = readFileSync(base, 'utf8').replace('127.0.0.1:8001', '0.0.0.0:8001')
   writeFileSync(base, `${text}${celeryPart}`)
-  writeFileSync(`${at('site')}/src/example_site/celery_program.py`, celery)
-  cpSync(at('site'), at('whole'), { recursive: true })
-  writeFileSync(`${at('whole')}/cfg/base.cfg`, readFileSync(base, 'utf8').replace('0.0.0.0:8001', '127.0.0.1:8001'))
-  cpSync(fixture('example-node-app'), at('shop'), { recursive: true })
-  for (const name of ['wiki', 'java', 'solr', 'solr-archive']) mkdirSync(at(name))
-  writeFileSync(`${at('wiki')}/index.php`, "<?php error_log('a page'); echo 'wiki';")
-  writeFileSync(`${at('java')}/index.html`, 'java')
-  await script('cd "$1" && zip -q app.war index.html', at('java'))
-  cpSync(fixture('example-buildout'), at('solr'), { recursive: true })
-  solrArchive(at('solr-archive'))
+  writeFileSync(`${repositoryPath('site')}/src/example_site/celery_program.py`, celery)
+  cpSync(repositoryPath('site'), repositoryPath('whole'), { recursive: true })
+  writeFileSync(
+    `${repositoryPath('whole')}/cfg/base.cfg`,
+    readFileSync(base, 'utf8').replace('0.0.0.0:8001', '127.0.0.1:8001'),
+  )
+  cpSync(fixture('example-node-app'), repositoryPath('shop'), { recursive: true })
+  for (const name of ['wiki', 'java', 'solr', 'solr-archive']) mkdirSync(repositoryPath(name))
+  writeFileSync(`${repositoryPath('wiki')}/index.php`, "<?php error_log('a page'); echo 'wiki';")
+  writeFileSync(`${repositoryPath('java')}/index.html`, 'java')
+  await script('cd "$1" && zip -q app.war index.html', repositoryPath('java'))
+  cpSync(fixture('example-buildout'), repositoryPath('solr'), { recursive: true })
+  solrArchive(repositoryPath('solr-archive'))
   const buildout = solrBuildout(`${solrDirectory}/solr.tgz`, 8983)
-  writeFileSync(`${at('solr')}/cfg/base.cfg`, buildout)
+  writeFileSync(`${repositoryPath('solr')}/cfg/base.cfg`, buildout)
   const names = ['site', 'whole', 'shop', 'wiki', 'java', 'solr']
-  for (const name of names) await newRepository(at(name))
+  for (const name of names) await newRepository(repositoryPath(name))
   await serveGit(t, network, ...names)
 }
 
@@ -97,7 +100,9 @@ const common = {
   plone_instances: {
     instance_count: 1,
     site_id: '',
-    ...{ enable_celery: true, celery_readiness: 'running', broker: { host: '127.0.0.1' } },
+    enable_celery: true,
+    celery_readiness: 'running',
+    broker: { host: '127.0.0.1' },
   },
   converge: { frontend: { cache_size: '16m' } },
 }

@@ -6,7 +6,7 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JsonObject } from '../../../core/node/merge.ts'
-import { haveEggs, keepEggs, offeredEggs } from '../../support/eggs.ts'
+import { hasStoredEggs, offeredEggs, storeEggs } from '../../support/eggs.ts'
 import type { Owner } from '../../support/machine.ts'
 import { until } from '../../support/wait_until.ts'
 import { type Figures, visitors } from '../../support/wrk.ts'
@@ -17,8 +17,8 @@ import { webProxy } from './web_proxy.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../../fixtures/${name}`, import.meta.url))
 
-/** Short names of layers, by the letters at the start of a host's name. */
-const layers: Readonly<Record<string, string>> = {
+/** The layer of a host, by the letters at the start of its name. */
+const layersByPrefix: Readonly<Record<string, string>> = {
   zeo: 'zeoserver',
   plone: 'plone_instances',
   lb: 'lb',
@@ -29,9 +29,9 @@ const layers: Readonly<Record<string, string>> = {
 }
 
 /** The hosts with systemd; on the others, init scripts start the services. */
-const booted: readonly string[] = ['lb2']
+const systemdHosts: readonly string[] = ['lb2']
 
-/** The values on the status page. */
+/** The values on the status page of a client. */
 export interface Answer {
   readonly host: string
   readonly version: string
@@ -56,9 +56,9 @@ export class FleetSite {
   /** Attributes with which hosts receive the eggs that another host has built. */
   private eggs: JsonObject = {}
   private version = 1
-  private readonly off = new Set<string>()
+  private readonly switchedOff = new Set<string>()
   /** The address at which other hosts reach a host, if it has a second one. */
-  private readonly inside = new Map<string, string>()
+  private readonly privateAddresses = new Map<string, string>()
   /** `converge.balancer.port`; null: not set. */
   private balancerPort: number | null = 8099
   /** Environment of the clients. */
@@ -109,7 +109,7 @@ export class FleetSite {
   }
 
   /** Commits a version of the shop, and returns the commit. */
-  async commitOfShop(version: string): Promise<string> {
+  async commitShop(version: string): Promise<string> {
     const repository = `${this.network.directory}/shop`
     writeFileSync(`${repository}/VERSION`, `${version}\n`)
     await git(repository, 'commit', '-q', '-a', '-m', `version ${version}`)
@@ -133,14 +133,14 @@ export class FleetSite {
   // --- hosts
 
   /** Adds installed hosts that have no part of the site yet. */
-  async add(...names: readonly string[]): Promise<void> {
+  async addHosts(...names: readonly string[]): Promise<void> {
     const words = Object.entries(this.variables).map(([name, value]) => `"${name}=${value}"`)
     const options = { sshd: [`SetEnv ${words.join(' ')}`], node: 'own' as const }
     const mounts = { '/srv/blobs': `${this.network.directory}/blobs` }
     const hosts = await Promise.all(
       names.map((name) => {
         const all = layerOf(name) === 'lb' ? options : { ...options, mounts }
-        return booted.includes(name) ? this.network.systemdHost(name, all) : this.network.host(name, all)
+        return systemdHosts.includes(name) ? this.network.systemdHost(name, all) : this.network.host(name, all)
       }),
     )
     for (const host of hosts) this.hosts.set(host.name, host)
@@ -148,7 +148,7 @@ export class FleetSite {
   }
 
   /** Removes a host from the stack file. */
-  forget(name: string): void {
+  removeHost(name: string): void {
     this.hosts.delete(name)
     this.writeStack()
   }
@@ -156,14 +156,14 @@ export class FleetSite {
   /** Shuts a host down in order. Visitors no longer use it, and the test no longer checks its page. */
   async switchOff(name: string): Promise<void> {
     await this.host(name).shutDown()
-    this.off.add(name)
+    this.switchedOff.add(name)
     this.writeStack()
   }
 
   /** Starts a host, and waits until it has booted. */
   async switchOn(name: string): Promise<void> {
     await this.host(name).start()
-    this.off.delete(name)
+    this.switchedOff.delete(name)
     this.writeStack()
   }
 
@@ -180,17 +180,17 @@ export class FleetSite {
   }
 
   /** Adds a second address to a host, which the stack file then gives to the other hosts. */
-  async move(name: string): Promise<string> {
+  async addPrivateAddress(name: string): Promise<string> {
     const { address } = this.host(name)
     const other = address.replace(/\d+$/, '240')
     await this.host(name).run(`ip addr add ${other}/24 dev eth0`)
-    this.inside.set(name, other)
+    this.privateAddresses.set(name, other)
     this.writeStack()
     return other
   }
 
   /** Changes attributes in the stack file. */
-  change({
+  changeAttributes({
     balancerPort = this.balancerPort,
     environment = this.environment,
     clientRole = this.clientRole,
@@ -200,7 +200,7 @@ export class FleetSite {
   }
 
   /** Returns the process id of a client. */
-  async process(name: string): Promise<string> {
+  async clientPid(name: string): Promise<string> {
     return (await this.host(name).run('supervisorctl pid plone_instances-client1')).stdout.trim()
   }
 
@@ -211,10 +211,10 @@ export class FleetSite {
   }
 
   /** Lets one host build the eggs for the others, unless they exist already. */
-  async haveEggs(build: () => Promise<void>, name: string): Promise<void> {
-    if (!haveEggs()) {
+  async shareEggs(build: () => Promise<void>, name: string): Promise<void> {
+    if (!hasStoredEggs()) {
       await build()
-      keepEggs(`${this.host(name).root}/srv/www/plone_instances/shared`)
+      storeEggs(`${this.host(name).root}/srv/www/plone_instances/shared`)
     }
     this.eggs = await offeredEggs(this.t, this.network.gateway)
     this.writeStack()
@@ -226,11 +226,12 @@ export class FleetSite {
 
   /** The frontends that are switched on. */
   private get frontends(): string[] {
-    return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb' && !this.off.has(name))
+    return [...this.hosts.keys()].filter((name) => layerOf(name) === 'lb' && !this.switchedOff.has(name))
   }
 
   private writeStack(): void {
-    const inside = (name: string) => (this.inside.has(name) ? `, private_ip: ${this.inside.get(name)}` : '')
+    const inside = (name: string) =>
+      this.privateAddresses.has(name) ? `, private_ip: ${this.privateAddresses.get(name)}` : ''
     const hosts = [...this.hosts.values()].map(
       ({ name, address }) => `  ${name}: { address: ${address}${inside(name)}, layers: [${layerOf(name)}] }`,
     )
@@ -286,7 +287,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
    * Requests a page.
    * @returns null if the answer is not as expected
    */
-  async ask(frontend: string, path = ''): Promise<Answer | null> {
+  async statusPage(frontend: string, path = ''): Promise<Answer | null> {
     const text = await this.page(frontend, path)
     if (text === null) return null
     const reported = new Map(text.split('\n').map((line) => line.split(': ') as [string, string]))
@@ -307,11 +308,11 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   }
 
   /** Waits until each frontend has returned answers of all these hosts, of this version, and of no other one. */
-  async served(hosts: readonly string[], version = this.latest): Promise<void> {
+  async waitUntilServed(hosts: readonly string[], version = this.latest): Promise<void> {
     const requested = hosts.map((host) => `${host} ${version}`).join()
     for (const frontend of this.frontends)
       await until(async () => {
-        const answers = await Promise.all(Array.from({ length: hosts.length * 4 }, () => this.ask(frontend)))
+        const answers = await Promise.all(Array.from({ length: hosts.length * 4 }, () => this.statusPage(frontend)))
         const distinct = new Set(answers.map((answer) => (answer ? `${answer.host} ${answer.version}` : 'nothing')))
         return [...distinct].sort().join() === requested
       }, `${frontend} has answers of ${requested}`)
@@ -327,7 +328,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   }
 
   /** Measures the requests to all frontends while some work runs. */
-  async visited(work: () => Promise<unknown>): Promise<Visits> {
+  async measureVisits(work: () => Promise<unknown>): Promise<Visits> {
     const crowds = this.frontends.map((name) => {
       const visitsDirectory = `${this.network.directory}/visits`
       // zero_downtime.test.ts has full load; here visitors would take the CPU time of eleven hosts.
@@ -356,7 +357,7 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
   }
 
   /** Returns the migrations that a host has recorded. */
-  migrated(name: string): readonly string[] {
+  migrations(name: string): readonly string[] {
     const path = '/srv/www/plone_instances/shared/var/migrated'
     const host = this.host(name)
     return host.exists(path) ? host.read(path).trim().split('\n') : []
@@ -364,5 +365,5 @@ ${urls.length > 0 ? `health: { url: ${JSON.stringify(urls)}, deadline_seconds: 3
 }
 
 function layerOf(name: string): string {
-  return layers[name.replace(/\d+$/, '')] ?? ''
+  return layersByPrefix[name.replace(/\d+$/, '')] ?? ''
 }

@@ -18,11 +18,11 @@ interface Drift {
   /** Loads the file into the service manually. */
   readonly load: () => Promise<void>
   /** Checks whether the service uses the declared configuration. */
-  readonly isRight: () => Promise<boolean>
+  readonly usesDeclared: () => Promise<boolean>
   /** Whether the service rejects the edited file, and keeps the loaded one. */
   readonly refused?: boolean
-  /** Whether its processes show that nothing was loaded: then a moved file alone causes no reload. */
-  readonly tells?: boolean
+  /** Whether the processes of the service show what they have loaded. Then a file that was only touched causes no reload. */
+  readonly processesShowLoads?: boolean
   readonly events?: readonly string[]
 }
 
@@ -30,7 +30,7 @@ export async function repairsLoadedDrift(t: Test, site: FrontendSite): Promise<v
   const supervisor = new Supervisor(site.host, `${site.prefix}/var/run/supervisor.sock`)
   for (const one of driftsOf(site, supervisor)) {
     const before = readFileSync(one.path, 'utf8')
-    const converged = async (changes: number | null, what: string) => {
+    const convergeAndCheck = async (changes: number | null, what: string) => {
       const planned = await site.converge({}, one.events, 'plan')
       const report = await site.converge({}, one.events)
       const named = (some: typeof report) => some.resources.map(({ name }) => name).join()
@@ -38,25 +38,26 @@ export async function repairsLoadedDrift(t: Test, site: FrontendSite): Promise<v
       t.equal(named(planned), named(report), `${what}: as planned`)
       if (changes !== null) t.equal(report.resources.length, changes, `${what}: ${named(report)}`)
       t.equal(readFileSync(one.path, 'utf8'), before, what)
-      await until(one.isRight, `${what}: it runs with what is declared`)
+      await until(one.usesDeclared, `${what}: it runs with what is declared`)
       t.strictSame(patchOf(await site.converge({}, one.events)), [], `${what}: a second run changes nothing`)
     }
     writeFileSync(one.path, one.edit(before))
     await one.load()
-    if (!one.refused) await until(async () => !(await one.isRight()), `${one.name}: loaded`)
-    await converged(null, one.name)
+    if (!one.refused) await until(async () => !(await one.usesDeclared()), `${one.name}: loaded`)
+    await convergeAndCheck(null, one.name)
 
     if (one.refused) continue
     writeFileSync(one.path, one.edit(before))
     await one.load()
-    await until(async () => !(await one.isRight()), `${one.name}: loaded again`)
+    await until(async () => !(await one.usesDeclared()), `${one.name}: loaded again`)
     writeFileSync(one.path, before)
-    await converged(1, `${one.name}, put back by hand`)
+    await convergeAndCheck(1, `${one.name}, put back by hand`)
 
     // A hard link, as backup programs make it.
     linkSync(one.path, `${one.path}.backup`)
     rmSync(`${one.path}.backup`)
-    if (one.tells) t.strictSame(patchOf(await site.converge({}, one.events)), [], `${one.name}: a backup is no change`)
+    if (one.processesShowLoads)
+      t.strictSame(patchOf(await site.converge({}, one.events)), [], `${one.name}: a backup is no change`)
   }
 }
 
@@ -68,7 +69,7 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
   const haproxy = {
     path: `${prefix}/etc/haproxy/haproxy.cfg`,
     load: () => signal('frontend-haproxy', 'USR2'),
-    isRight: async () => (await answer(ports.balancer))?.status === 200,
+    usesDeclared: async () => (await answer(ports.balancer))?.status === 200,
   }
   const byHand = { count: 0 }
   const varnish = {
@@ -81,7 +82,7 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
       if (status === 0) await host.query([...tool, 'vcl.use', name])
       else if (readFileSync(file, 'utf8') !== '') throw new Error(`varnishadm vcl.load failed: ${stderr}`)
     },
-    isRight: async () => (await answer(ports.cache))?.status === 200,
+    usesDeclared: async () => (await answer(ports.cache))?.status === 200,
   }
   const isServed = async () => (await answer(ports.http))?.status === 200
   const program = `${prefix}/etc/supervisor/conf.d/nginx.conf`
@@ -91,14 +92,14 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
       name: 'the emptied site',
       path: `${prefix}/etc/nginx/sites-available/instances`,
       edit: () => '',
-      isRight: isServed,
+      usesDeclared: isServed,
     },
     {
       ...nginx,
       name: 'nginx.conf',
       path: `${prefix}/etc/nginx/nginx.conf`,
       edit: (text) => text.replace('server_tokens off', 'server_tokens on'),
-      isRight: async () => (await answer(ports.http))?.headers.server === 'nginx',
+      usesDeclared: async () => (await answer(ports.http))?.headers.server === 'nginx',
     },
     {
       name: 'the program of nginx',
@@ -112,7 +113,7 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
         await supervisor.addProcessGroup('nginx')
         await until(async () => (await isServed()) && (await pidOf(supervisor)) !== 0, 'nginx is started')
       },
-      isRight: async () =>
+      usesDeclared: async () =>
         !readFileSync(`/proc/${await pidOf(supervisor)}/cmdline`, 'utf8').includes('worker_priority'),
     },
     { ...haproxy, name: 'the emptied haproxy.cfg', edit: () => '', refused: true },
@@ -120,7 +121,7 @@ function driftsOf(site: FrontendSite, supervisor: Supervisor): readonly Drift[] 
       ...haproxy,
       name: 'haproxy.cfg',
       edit: (text) => text.replace(/^ {2}bind .*$/m, '$&\n  http-request return status 418'),
-      tells: true,
+      processesShowLoads: true,
     },
     { ...varnish, name: 'the emptied VCL', edit: () => '', refused: true },
     {

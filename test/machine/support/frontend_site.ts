@@ -87,7 +87,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
   )
   const [http, https, cache, balancer] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const host = new LocalHost(`${prefix}/state`)
-  const supervisor = ownSupervisor(prefix)
+  const supervisor = installSupervisor(prefix)
   t.teardown(async () => {
     const plan = planOf((r) => supervisord(r, { ...supervisor, action: 'stopped' }))
     const failure = failureOf(await converge(plan, host, { id: 'test', mode: 'run' }))
@@ -150,7 +150,7 @@ export async function frontendSite(t: Test): Promise<FrontendSite> {
 }
 
 /** Provides the installed supervisor, instead of the one that setup would install. */
-function ownSupervisor(prefix: string) {
+function installSupervisor(prefix: string) {
   for (const path of ['opt/supervisor/bin', 'etc/supervisor/conf.d', 'var/run', 'var/log/supervisor'])
     mkdirSync(`${prefix}/${path}`, { recursive: true })
   const program = `${prefix}/opt/supervisor/bin/supervisord`
@@ -164,11 +164,11 @@ function ownSupervisor(prefix: string) {
 }
 
 /** Starts `many` parallel visitors that send one request after the other, until the test stops them. */
-export function visitors(port: number, many: number) {
-  const agent = new Agent({ keepAlive: true, maxSockets: many })
+export function visitors(port: number, connectionCount: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: connectionCount })
   const failed: string[] = []
   let [count, going] = [0, true]
-  const one = async () => {
+  const sendRequests = async () => {
     while (going) {
       const path = `/page-${count++}`
       const answer = await ask(port, path, { agent }).catch((error: Error) => error)
@@ -176,12 +176,12 @@ export function visitors(port: number, many: number) {
       else if (answer.status !== 200) failed.push(`${path}: ${answer.status}`)
     }
   }
-  const all = Promise.all(Array.from({ length: many }, one))
+  const all = Promise.all(Array.from({ length: connectionCount }, sendRequests))
   return {
     get count() {
       return count
     },
-    async home(): Promise<string[]> {
+    async stop(): Promise<string[]> {
       going = false
       await all
       agent.destroy()

@@ -22,7 +22,7 @@ export class RealBalancer {
   ) {}
 
   /** Writes the configuration; `start` starts the balancer. */
-  static async of(t: Test, site: Site, name = 'haproxy'): Promise<RealBalancer> {
+  static async create(t: Test, site: Site, name = 'haproxy'): Promise<RealBalancer> {
     const socket = `${site.directory}/${name}.sock`
     const balancer = new RealBalancer(site, socket, await freePort(), await freePort(), await freePort())
     writeFileSync(balancer.config, balancer.text())

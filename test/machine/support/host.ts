@@ -5,9 +5,9 @@ import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync, 
 import { connect } from 'node:net'
 import { until, waitUntil } from '../../support/wait_until.ts'
 import { imageName, makeCloudImage } from './cloud_image.ts'
-import { type Account, put, real, writeAccounts, writeIdentity } from './host_files.ts'
-import { type Ground, hasEnded, script } from './host_network.ts'
-import { boot, hostPath, makeFiles, plugIn } from './host_scripts.ts'
+import { type Account, realPaths, writeAccounts, writeFileWithParents, writeIdentity } from './host_files.ts'
+import { hasEnded, type NetworkClaim, script } from './host_network.ts'
+import { boot, connectToBridge, hostPath, makeFiles } from './host_scripts.ts'
 import { SlowLink, type Slowness } from './slow_link.ts'
 import { certify, type Key, newKey } from './ssh_keys.ts'
 
@@ -64,14 +64,13 @@ export interface SshOptions {
   readonly input?: string
 }
 
-/** The parts of a network that its hosts share. */
-interface Surroundings {
+/** The key of the operator and the known hosts, which the hosts of a network share. */
+interface SharedNetwork {
   readonly operator: Key
   readonly knownHosts: string
 }
 
-/** MB. */
-const usualDisk = 4096
+const defaultDiskMb = 4096
 
 export interface HostLocation {
   readonly id: string
@@ -92,13 +91,13 @@ export class TestHost {
   hostKey = ''
   private init = 0
   private machine: ChildProcess | undefined
-  private wire: SlowLink | null = null
+  private slowLink: SlowLink | null = null
   private slowness: Slowness | null = null
   private readonly directory: string
 
   constructor(
-    private readonly network: Surroundings,
-    private readonly ground: Ground,
+    private readonly network: SharedNetwork,
+    private readonly ground: NetworkClaim,
     private readonly location: HostLocation,
     private readonly options: HostOptions,
   ) {
@@ -111,28 +110,43 @@ export class TestHost {
 
   /** Makes the host's files, once. */
   async make(): Promise<void> {
-    const { accounts = {}, authorized, disk = usualDisk, without = [], enabled = ['cron'], mounts = {} } = this.options
+    const {
+      accounts = {},
+      authorized,
+      disk = defaultDiskMb,
+      without = [],
+      enabled = ['cron'],
+      mounts = {},
+    } = this.options
     const { userData } = this.options
-    await script(makeFiles, this.directory, ...real(without), this.location.lower, `${disk}`)
+    await script(makeFiles, this.directory, ...realPaths(without), this.location.lower, `${disk}`)
     for (const [path, directory] of Object.entries(mounts))
       await script('mkdir -p "$1"; mount --bind "$2" "$1"', `${this.root}${path}`, directory)
-    writeIdentity(this.root, { name: this.born, address: this.address, machineId: randomUUID().replaceAll('-', '') })
+    writeIdentity(this.root, {
+      name: this.initialHostName,
+      address: this.address,
+      machineId: randomUUID().replaceAll('-', ''),
+    })
     writeAccounts(this.root, accounts, this.network.operator.line, userData === undefined ? authorized : [])
     if (userData === undefined) {
       await this.newHostKey()
-      put(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
+      writeFileWithParents(`${this.root}/etc/ssh/sshd_config`, `${this.sshdConfig().join('\n')}\n`)
     } else await makeCloudImage(this.root, userData)
     if (!this.location.systemd) return
     const expected = ['ssh', ...enabled].map((unit) => (unit.includes('.') ? unit : `${unit}.service`))
-    await script('cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done', this.wants, ...expected)
+    await script(
+      'cd "$1"; shift; for unit; do ln -sf /lib/systemd/system/$unit; done',
+      this.wantsDirectory,
+      ...expected,
+    )
   }
 
   /** The host name before cloud-init sets one. */
-  private get born(): string {
+  private get initialHostName(): string {
     return this.options.userData === undefined ? this.name : imageName
   }
 
-  private get wants(): string {
+  private get wantsDirectory(): string {
     return `${this.root}/etc/systemd/system/multi-user.target.wants`
   }
 
@@ -161,7 +175,7 @@ export class TestHost {
     for (const end of ['', '.pub', '-cert.pub']) rmSync(`${this.root}/etc/ssh/host_key${end}`, { force: true })
     const { hostAuthority } = this.options
     const key = await newKey(`${this.root}/etc/ssh/host_key`)
-    if (this.hostKey === '') appendFileSync(this.network.knownHosts, `${this.known} ${key.line}\n`)
+    if (this.hostKey === '') appendFileSync(this.network.knownHosts, `${this.knownHostsName} ${key.line}\n`)
     this.hostKey = key.line
     if (hostAuthority !== undefined)
       await certify(hostAuthority, `${key.file}.pub`, { of: 'host', principals: [this.address, this.name] })
@@ -169,7 +183,7 @@ export class TestHost {
   }
 
   /** The host's name in known_hosts. */
-  get known(): string {
+  get knownHostsName(): string {
     return this.port === 22 ? this.address : `[${this.address}]:${this.port}`
   }
 
@@ -180,10 +194,10 @@ export class TestHost {
     const { prefix, subnet } = this.ground
     // The same at each start: otherwise peers would use the old one from their ARP cache for a while.
     const hardware = ['02', ...this.address.split('.').map((part) => Number(part).toString(16).padStart(2, '0')), '02']
-    await script(plugIn, id, prefix, `${this.address}/24`, `${subnet}.1`, hardware.join(':'))
+    await script(connectToBridge, id, prefix, `${this.address}/24`, `${subnet}.1`, hardware.join(':'))
     const log = openSync(this.consolePath, 'a')
     const node = this.options.node === 'own' ? process.execPath : ''
-    const words = [boot, 'bash', this.directory, id, this.born, systemd ? 'systemd' : 'sshd', node]
+    const words = [boot, 'bash', this.directory, id, this.initialHostName, systemd ? 'systemd' : 'sshd', node]
     // The host ends with this process, also if the test is killed.
     const machine = spawn('setpriv', ['--pdeathsig', 'KILL', 'bash', '-c', ...words], {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
@@ -194,11 +208,11 @@ export class TestHost {
     machine.once('exit', () => {
       if (this.machine === machine) this.machine = undefined
     })
-    await waitUntil(() => this.machine === undefined || this.greets(), `${this.name} is up`)
+    await waitUntil(() => this.machine === undefined || this.sshdAnswers(), `${this.name} is up`)
     if (this.machine === undefined) throw new Error(`${this.name} did not start:\n${this.console()}`)
     this.init = firstChild(machine.pid ?? 0)
     if (systemd) await this.run('systemctl is-system-running --wait')
-    if (this.slowness !== null) await this.slow(this.slowness)
+    if (this.slowness !== null) await this.setSlowness(this.slowness)
   }
 
   private get consolePath(): string {
@@ -211,16 +225,16 @@ export class TestHost {
   }
 
   /** Whether the host is running; false after a power-off from inside. */
-  get on(): boolean {
+  get isOn(): boolean {
     return this.machine !== undefined
   }
 
-  private greets(): Promise<boolean> {
+  private sshdAnswers(): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = connect({ host: this.address, port: this.port, timeout: 1000 })
-      const done = (so: boolean) => {
+      const done = (isAnswer: boolean) => {
         socket.destroy()
-        resolve(so)
+        resolve(isAnswer)
       }
       socket.once('data', (data) => done(data.toString('latin1').startsWith('SSH-')))
       for (const event of ['error', 'timeout', 'close'] as const) socket.once(event, () => done(false))
@@ -236,13 +250,13 @@ export class TestHost {
       machine.kill('SIGKILL')
       await gone
     }
-    await this.unplug()
+    await this.disconnect()
   }
 
-  private async unplug(): Promise<void> {
+  private async disconnect(): Promise<void> {
     await waitUntil(() => this.init === 0 || hasEnded(this.init), `${this.name} is off`)
     this.init = 0
-    await this.fast()
+    await this.removeSlowLink()
     await script(
       'ip link delete $1 2>/dev/null || true; if [ -e /run/netns/$1 ]; then ip netns delete $1; fi',
       this.location.id,
@@ -259,9 +273,9 @@ export class TestHost {
   async shutDown(): Promise<void> {
     const { status, stderr } = await this.run('systemctl poweroff --no-block')
     // The host may be off before the command has returned.
-    if (status !== 0 && this.on && !/Connection reset/.test(stderr)) throw new Error(`${this.name}: ${stderr}`)
-    await until(() => !this.on, `${this.name} has shut down`, 120)
-    await this.unplug()
+    if (status !== 0 && this.isOn && !/Connection reset/.test(stderr)) throw new Error(`${this.name}: ${stderr}`)
+    await until(() => !this.isOn, `${this.name} has shut down`, 120)
+    await this.disconnect()
   }
 
   /** Disconnects the host: packets in both directions are lost without notice. */
@@ -269,21 +283,22 @@ export class TestHost {
     await script('ip link set $1 down', this.location.id)
   }
 
+  /** Connects the host again. */
   async linkUp(): Promise<void> {
     await script('ip link set $1 up', this.location.id)
   }
 
   /** Makes its link slow and lossy from now on, including existing connections; null: full speed. */
-  async slow(slowness: Slowness | null): Promise<void> {
-    await this.fast()
+  async setSlowness(slowness: Slowness | null): Promise<void> {
+    await this.removeSlowLink()
     this.slowness = slowness
     if (slowness === null) return
-    this.wire = await SlowLink.between(this.location.id, this.ground.prefix, slowness)
+    this.slowLink = await SlowLink.between(this.location.id, this.ground.prefix, slowness)
   }
 
-  private async fast(): Promise<void> {
-    await this.wire?.remove()
-    this.wire = null
+  private async removeSlowLink(): Promise<void> {
+    await this.slowLink?.remove()
+    this.slowLink = null
   }
 
   /** Runs a bash command on the host as root, without the network. */
@@ -292,7 +307,7 @@ export class TestHost {
     const variables = Object.entries({ PATH: hostPath, HOME: '/root', LANG: 'C.UTF-8', ...env })
     const into = ['--mount', '--uts', '--ipc', '--net', '--pid', '--cgroup', '--root', '--wd=/']
     const inside = ['env', '-i', ...variables.map(([key, value]) => `${key}=${value}`), 'bash', '--norc', '-c', command]
-    return ended(spawn('nsenter', ['--target', `${this.init}`, ...into, ...inside]), input)
+    return collectOutput(spawn('nsenter', ['--target', `${this.init}`, ...into, ...inside]), input)
   }
 
   /** Runs a command on the host through the system's ssh. */
@@ -312,7 +327,7 @@ export class TestHost {
       `${account}@${this.address}`,
       command,
     ]
-    return ended(spawn('ssh', words), input)
+    return collectOutput(spawn('ssh', words), input)
   }
 
   read(path: string): string {
@@ -324,7 +339,7 @@ export class TestHost {
   }
 
   write(path: string, content: string, mode?: number): void {
-    put(`${this.root}${path}`, content, mode)
+    writeFileWithParents(`${this.root}${path}`, content, mode)
   }
 
   /** Fills its disk until only `leaveKb` KB are free. */
@@ -335,7 +350,7 @@ export class TestHost {
 
   /** Frees the disk space again. */
   async freeDisk(): Promise<void> {
-    await script('mount -o remount,size=$2m "$1"', this.disk, `${this.options.disk ?? usualDisk}`)
+    await script('mount -o remount,size=$2m "$1"', this.disk, `${this.options.disk ?? defaultDiskMb}`)
   }
 
   private get disk(): string {
@@ -347,7 +362,7 @@ function firstChild(pid: number): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0] ?? 0)
 }
 
-function ended(child: ChildProcess, input: string): Promise<Ended> {
+function collectOutput(child: ChildProcess, input: string): Promise<Ended> {
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const)
     child[name]?.setEncoding('utf8').on('data', (text: string) => {

@@ -36,7 +36,7 @@ const emptied: Readonly<Record<string, number>> = {
   '/etc/systemd/system': 0o755,
 }
 
-const gone = [
+const hiddenPaths = [
   '/var/lib/converge',
   '/etc/converge',
   '/usr/sbin/policy-rc.d',
@@ -48,7 +48,7 @@ const gone = [
 ]
 
 /** Names in / on any Debian; all other entries are specific to this computer. */
-const usual =
+const usualRootEntries =
   /^(bin|boot|dev|etc|home|lib\w*|lost\+found|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var)(\.\S+)?$/
 
 /** Units that have no purpose on such a host, or that require dedicated hardware. */
@@ -87,8 +87,8 @@ cd /`
 
 /** Makes the layer between the local files and a host's own, once for all hosts of a network. */
 export async function commonLayer(directory: string): Promise<string> {
-  const own = readdirSync('/').flatMap((name) => (usual.test(name) ? [] : `/${name}`))
-  const hidden = [...Object.keys(emptied), ...gone, ...own]
+  const own = readdirSync('/').flatMap((name) => (usualRootEntries.test(name) ? [] : `/${name}`))
+  const hidden = [...Object.keys(emptied), ...hiddenPaths, ...own]
   await script(
     `
 mkdir -p "$1/mounted" "$1/layer"
@@ -99,7 +99,7 @@ ${whiteouts('$1/layer/common')}
 mount -t overlay overlay -o lowerdir=/,upperdir="$1/layer/common",workdir="$1/layer/work" "$1/mounted"
 `,
     directory,
-    ...real(hidden),
+    ...realPaths(hidden),
   )
   const mounted = `${directory}/mounted`
   for (const [path, mode] of Object.entries(emptied)) {
@@ -141,7 +141,7 @@ done`
  * Returns those of the paths that exist, by their real directories, so that a link to a directory stays a link. Leaves
  * out paths below another one.
  */
-export function real(paths: readonly string[]): string[] {
+export function realPaths(paths: readonly string[]): string[] {
   const present = paths.filter((path) => existsSync(dirname(path)))
   const resolved = present.map((path) => `${realpathSync(dirname(path)).replace(/\/$/, '')}/${basename(path)}`)
   const below = (path: string) => resolved.some((other) => path.startsWith(`${other}/`))
@@ -164,9 +164,9 @@ export interface Identity {
 
 /** Writes the files that identify the host. */
 export function writeIdentity(root: string, { name, address, machineId }: Identity): void {
-  put(`${root}/etc/hostname`, `${name}\n`)
-  put(`${root}/etc/hosts`, `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n`)
-  put(`${root}/etc/machine-id`, `${machineId}\n`)
+  writeFileWithParents(`${root}/etc/hostname`, `${name}\n`)
+  writeFileWithParents(`${root}/etc/hosts`, `127.0.0.1 localhost\n::1 localhost\n${address} ${name}\n`)
+  writeFileWithParents(`${root}/etc/machine-id`, `${machineId}\n`)
 }
 
 export function writeAccounts(
@@ -186,7 +186,7 @@ export function writeAccounts(
     chownSync(`${root}${home}`, id, id)
     authorize(`${root}${home}`, account.authorized ?? [operator], id)
     if (account.sudo !== undefined)
-      put(
+      writeFileWithParents(
         `${root}/etc/sudoers.d/${name}`,
         `${name} ALL=(ALL:ALL) ${account.sudo === 'free' ? 'NOPASSWD: ' : ''}ALL\n`,
         0o440,
@@ -195,7 +195,7 @@ export function writeAccounts(
 }
 
 function authorize(home: string, keys: readonly string[], id: number): void {
-  put(`${home}/.ssh/authorized_keys`, `${keys.join('\n')}\n`, 0o600)
+  writeFileWithParents(`${home}/.ssh/authorized_keys`, `${keys.join('\n')}\n`, 0o600)
   chmodSync(`${home}/.ssh`, 0o700)
   for (const path of [`${home}/.ssh`, `${home}/.ssh/authorized_keys`]) chownSync(path, id, id)
 }
@@ -208,7 +208,7 @@ function hashOf(password: string | undefined): string {
   return result.stdout.trim()
 }
 
-export function put(path: string, content: string, mode = 0o644): void {
+export function writeFileWithParents(path: string, content: string, mode = 0o644): void {
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, content)
   chmodSync(path, mode)

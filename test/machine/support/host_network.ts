@@ -19,14 +19,14 @@ export async function script(text: string, ...words: string[]): Promise<string> 
 }
 
 /**
- * Not below the temporary directory: it contains mounts, and a program that cleans up there would delete what is
- * mounted.
+ * The directory of all claims. It contains mounts, so it is not below the temporary directory: a program that cleans up
+ * there would delete what is mounted.
  */
-const base = '/run/converge-test-hosts'
+const claimsDirectory = '/run/converge-test-hosts'
 const subnetOf = (number: number) => `10.77.${number}`
-const mostNetworks = 250
+const networkLimit = 250
 
-export interface Ground {
+export interface NetworkClaim {
   /** A prefix that is unique on this computer; names of interfaces and namespaces begin with it. */
   readonly prefix: string
   /** The first three numbers of its addresses; this computer has .1. */
@@ -36,12 +36,12 @@ export interface Ground {
 }
 
 /** Claims an unused subnet, and a directory for mounts. */
-export async function claimGround(): Promise<Ground> {
+export async function claimNetwork(): Promise<NetworkClaim> {
   const number = await locked(async () => {
-    for (const old of claimed()) if (!alive(old)) await clear(old)
-    const taken = new Set(claimed())
-    for (let next = 0; next < mostNetworks; next++)
-      if (!taken.has(next) && !onMachine(subnetOf(next))) {
+    for (const old of claimedNumbers()) if (!isOwnerAlive(old)) await clear(old)
+    const taken = new Set(claimedNumbers())
+    for (let next = 0; next < networkLimit; next++)
+      if (!taken.has(next) && !isUsedHere(subnetOf(next))) {
         mkdirSync(directoryOf(next), { recursive: true })
         writeFileSync(`${directoryOf(next)}/owner`, `${process.pid} ${startOf(process.pid)}`)
         return next
@@ -60,12 +60,12 @@ export async function claimGround(): Promise<Ground> {
   return { prefix, subnet, directory: directoryOf(number), clear: () => locked(() => clear(number)) }
 }
 
-const directoryOf = (number: number) => `${base}/net-${number}`
+const directoryOf = (number: number) => `${claimsDirectory}/net-${number}`
 const prefixOf = (number: number) => `cvt${number}`
 
 async function locked<T>(work: () => Promise<T>): Promise<T> {
-  mkdirSync(base, { recursive: true })
-  const lock = await acquireLock(`${base}/lock`, 'test hosts', minutes(3))
+  mkdirSync(claimsDirectory, { recursive: true })
+  const lock = await acquireLock(`${claimsDirectory}/lock`, 'test hosts', minutes(3))
   try {
     return await work()
   } finally {
@@ -73,14 +73,14 @@ async function locked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function claimed(): number[] {
-  return readdirSync(base)
+function claimedNumbers(): number[] {
+  return readdirSync(claimsDirectory)
     .flatMap((name) => /^net-(\d+)$/.exec(name)?.[1] ?? [])
     .map(Number)
 }
 
-/** Whether the process that claimed it still runs, and is not another one with the same pid. */
-function alive(number: number): boolean {
+/** Decides whether the process that claimed a network still runs, and is not another one with the same pid. */
+function isOwnerAlive(number: number): boolean {
   const owner = `${directoryOf(number)}/owner`
   if (!existsSync(owner)) return false
   const [pid = '', start] = readFileSync(owner, 'utf8').split(' ')
@@ -92,7 +92,7 @@ function startOf(pid: number): string | null {
   return statOf(pid)?.[19] ?? null
 }
 
-/** Returns true for zombies as well: the first process of a host may not reap them immediately. */
+/** Decides whether a process has ended. Zombies count as well: the first process of a host may not reap them at once. */
 export function hasEnded(pid: number): boolean {
   return ['Z', 'X'].includes(statOf(pid)?.[0] ?? 'X')
 }
@@ -109,7 +109,7 @@ function statOf(pid: number): string[] | null {
   }
 }
 
-function onMachine(subnet: string): boolean {
+function isUsedHere(subnet: string): boolean {
   return Object.values(networkInterfaces())
     .flat()
     .some((own) => own?.address.startsWith(`${subnet}.`))

@@ -16,7 +16,7 @@ mount -t overlay overlay -o lowerdir="$lower",upperdir="$directory/disk/upper",w
 `
 
 /** $1: name of namespace and link, $2: bridge, $3: address, $4: gateway, $5: hardware address. */
-export const plugIn = `
+export const connectToBridge = `
 ip netns add $1
 ip link add $1 type veth peer name eth0 address $5 netns $1
 ip link set $1 master $2 up
@@ -31,7 +31,7 @@ END
 /** $1: directory, $2: name of the namespace, $3: host name, $4: init program, $5: Node or nothing. */
 export const boot = `set -e
 if [ "$4" = systemd ]; then
-  # In a cgroup of its own, of which it sees nothing but that.
+  # The host sees only its own cgroup.
   unshare --mount --propagation private bash -c 'mount -t cgroup2 none "$1"; mkdir -p "$1/$2"; echo $3 > "$1/$2/cgroup.procs"' bash "$1/cgroup" "$2" $$
 fi
 exec nsenter --net="/run/netns/$2" unshare --mount --uts --ipc --pid --cgroup --fork --kill-child --propagation private bash -c 'set -e

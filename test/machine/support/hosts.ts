@@ -8,8 +8,8 @@
 import pLimit from 'p-limit'
 import type { Need, Owner } from '../../support/machine.ts'
 import { type HostOptions, TestHost } from './host.ts'
-import { commonLayer, put } from './host_files.ts'
-import { claimGround, type Ground } from './host_network.ts'
+import { commonLayer, writeFileWithParents } from './host_files.ts'
+import { claimNetwork, type NetworkClaim } from './host_network.ts'
 import { type Key, newKey } from './ssh_keys.ts'
 
 export type { Ended, HostOptions, TestHost } from './host.ts'
@@ -19,9 +19,9 @@ export { certify, type Key, newKey } from './ssh_keys.ts'
 export const hostNeeds: readonly Need[] = ['root', 'tmpfs', 'overlay', 'sshd', 'network namespaces']
 export const systemdHostNeeds: readonly Need[] = [...hostNeeds, 'systemd']
 
-/** @returns when the bridge exists; the end of the test removes everything */
+/** Makes a network without hosts. The end of the test removes it with its hosts. */
 export async function testNetwork(t: Owner): Promise<TestNetwork> {
-  const ground = await claimGround()
+  const ground = await claimNetwork()
   const hosts: TestHost[] = []
   t.teardown(async () => {
     await Promise.all(hosts.map((host) => host.stop()))
@@ -35,13 +35,13 @@ export class TestNetwork {
   private next = 2
 
   constructor(
-    private readonly ground: Ground,
+    private readonly ground: NetworkClaim,
     private readonly lower: string,
     /** The key that may log in on every host, unless a host's options exclude it. */
     readonly operator: Key,
     readonly hosts: TestHost[],
   ) {
-    put(this.knownHosts, '')
+    writeFileWithParents(this.knownHosts, '')
   }
 
   /** Address of the operator's end, which is this computer. */

@@ -1,4 +1,4 @@
-/** Runs a real OpenID provider, whose login page asks only for a name. */
+/** Runs a real OpenID provider, whose login page asks only for a name, and follows its logins as a browser does. */
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,9 +11,9 @@ export interface Identity {
 export const clientSecret = 'secret of the console, as the provider knows it'
 
 export class IdentityProvider {
-  /** By the name that is entered; the subject is the name. */
-  readonly people = new Map<string, Identity>()
-  /** Called with each answer of the token endpoint. */
+  /** The claims of an account, by the name that its user enters on the login page. The name is the subject. */
+  readonly claimsByName = new Map<string, Identity>()
+  /** Called with each answer of the token endpoint, to change it. */
   tamper: (answer: Record<string, unknown>) => void = () => undefined
   private readonly key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   private handler: RequestListener = (_, response) => response.end()
@@ -41,7 +41,7 @@ export class IdentityProvider {
   }
 
   /** Returns an ID token of the provider with other claims. */
-  signAgain(token: unknown, other: Identity): string {
+  signWithClaims(token: unknown, other: Identity): string {
     const [header = '', payload = ''] = String(token).split('.')
     const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), ...other }
     const content = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
@@ -58,7 +58,7 @@ export class IdentityProvider {
       claims: { openid: ['sub'], profile: ['preferred_username', 'groups'], email: ['email', 'email_verified'] },
       findAccount: (_, subject) => ({
         accountId: subject,
-        claims: () => ({ sub: subject, ...this.people.get(subject) }),
+        claims: () => ({ sub: subject, ...this.claimsByName.get(subject) }),
       }),
       interactions: { url: (_, { uid }) => `/interaction/${uid}` },
       features: { devInteractions: { enabled: false } },
@@ -105,7 +105,7 @@ export class IdentityProvider {
 export class Visitor {
   private readonly cookies = new Map<string, string>()
 
-  /** Requests an address, and follows redirects until one starts with `until`. @returns that address, or the last one */
+  /** Requests an address, and returns the first redirect that starts with `until`, or the address without a redirect. */
   async visit(address: string, until: string): Promise<{ readonly url: string; readonly status: number }> {
     let url = address
     for (let hop = 0; hop < 12; hop++) {

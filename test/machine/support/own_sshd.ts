@@ -60,7 +60,9 @@ export async function ownSshd(t: Owner, { hostKeys, authorized, lines = [] }: Ss
   await until(() => answers(port), `an sshd on port ${port}`, 20)
   const sessions = () => readFileSync(`/proc/${sshd.pid}/task/${sshd.pid}/children`, 'utf8').split(' ').filter(Boolean)
   return {
-    ...{ port, name: `[127.0.0.1]:${port}`, hostKey },
+    port,
+    name: `[127.0.0.1]:${port}`,
+    hostKey,
     log: () => readFileSync(join(directory, 'log'), 'utf8'),
     sessions: () => sessions().map(Number),
   }
@@ -84,9 +86,9 @@ export interface Operator {
   /** The prompts so far, in order. */
   readonly requestLog: string[]
   /** Replaces the content of ~/.ssh/known_hosts. */
-  knows(...lines: readonly string[]): void
+  setKnownHosts(...lines: readonly string[]): void
   readonly knownHosts: string
-  config(text: string): void
+  setConfig(text: string): void
   target(sshd: Pick<OwnSshd, 'port'>, host?: Partial<HostAddress>): Promise<SshTarget>
   /** Makes a connector whose connections are closed at the end of the test. */
   connector(options?: Partial<ConnectOptions>): Connector
@@ -109,9 +111,13 @@ export async function operator(
     return left.shift() ?? ''
   }
   return {
-    ...{ home, key, newHosts, requestLog, knownHosts },
-    knows: (...lines) => writeFileSync(knownHosts, lines.map((line) => `${line}\n`).join('')),
-    config: (text) => writeFileSync(join(home, '.ssh/config'), text),
+    home,
+    key,
+    newHosts,
+    requestLog,
+    knownHosts,
+    setKnownHosts: (...lines) => writeFileSync(knownHosts, lines.map((line) => `${line}\n`).join('')),
+    setConfig: (text) => writeFileSync(join(home, '.ssh/config'), text),
     async target({ port }, host = {}) {
       const config = await readUserConfig({ home, user: 'root', agent, systemFile: join(home, 'none') })
       return resolveTarget({ name: 'web1', address: '127.0.0.1', port, ...host }, config)

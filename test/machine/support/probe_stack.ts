@@ -1,4 +1,4 @@
-/** A stack whose hosts deploy the repository /srv/site with the role probe of the directory recipes. */
+/** Provides a stack whose hosts deploy the repository /srv/site with the role probe of the directory recipes. */
 
 export function probeStack(hosts: readonly { readonly name: string; readonly address: string }[]): object {
   return {

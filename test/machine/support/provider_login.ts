@@ -29,13 +29,13 @@ export class ProviderLogin {
   /** Logs in at the provider. @param name empty: the provider denies it @returns the address of the callback */
   async atProvider(url: string, name: string): Promise<string> {
     const callback = `${this.address}/login/callback`
-    const asked = await this.visitor.visit(url, callback)
-    if (asked.url.startsWith(callback)) return asked.url
-    return (await this.visitor.visit(`${asked.url}?name=${name}`, callback)).url
+    const visited = await this.visitor.visit(url, callback)
+    if (visited.url.startsWith(callback)) return visited.url
+    return (await this.visitor.visit(`${visited.url}?name=${name}`, callback)).url
   }
 
   /** Returns to the console. @returns why it failed; null if it has logged in */
-  async callBack(url: string, key = this.key): Promise<string | null> {
+  async returnToConsole(url: string, key = this.key): Promise<string | null> {
     const headers = { Cookie: `${loginCookie}=${key}; __Host-converge=${this.client.cookie}` }
     const response = await fetch(url, { redirect: 'manual', headers })
     if (response.status !== 302 || response.headers.get('location') !== '/')
@@ -49,7 +49,7 @@ export class ProviderLogin {
   }
 
   async logIn(name: string): Promise<string | null> {
-    return this.callBack(await this.atProvider(await this.begin(), name))
+    return this.returnToConsole(await this.atProvider(await this.begin(), name))
   }
 }
 

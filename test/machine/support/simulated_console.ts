@@ -112,9 +112,14 @@ export async function simulatedConsole(
   writeFileSync(`${directory}/program.cjs`, commands)
   const lines: string[] = []
   const started = await startConsole({
-    ...{ directory: `${directory}/state`, stacks: [{ name: 'shop', directory, options: ['--stack', 'shop.yaml'] }] },
-    ...{ program: [...plainNode, `${directory}/program.cjs`], host: '127.0.0.1', port: 0, url: null },
-    ...{ version: 'test', pages: fileURLToPath(new URL('../../../dist/console', import.meta.url)) },
+    directory: `${directory}/state`,
+    stacks: [{ name: 'shop', directory, options: ['--stack', 'shop.yaml'] }],
+    program: [...plainNode, `${directory}/program.cjs`],
+    host: '127.0.0.1',
+    port: 0,
+    url: null,
+    version: 'test',
+    pages: fileURLToPath(new URL('../../../dist/console', import.meta.url)),
     ...(settings && { settings }),
     print: (line) => lines.push(line),
   })
@@ -129,14 +134,19 @@ export async function simulatedConsole(
   const accept = async (invitation: string | undefined, name: string) => {
     const client = new Client(url)
     const { status, body } = await client.send('POST', '/api/invitations/accept', {
-      ...{ invitation, name, password: 'correct horse battery' },
+      invitation,
+      name,
+      password: 'correct horse battery',
     })
     if (status !== 200) throw new Error(JSON.stringify(body))
     return client
   }
   const admin = await accept(/invitation\/(\S+)/.exec(lines.join('\n'))?.[1], 'root')
   return {
-    ...{ running, directory, admin, lines },
+    running,
+    directory,
+    admin,
+    lines,
     account: async (name, level) => {
       const { body } = await admin.send('POST', '/api/invitations', { levels: { shop: level } })
       return accept(body.invitation, name)

@@ -29,7 +29,7 @@ while True:
     ready, _, _ = select.select(ends, [], [], left)
     now = time.monotonic()
     for fd in ready:
-        # Some at a time, so that what is due isn't kept back by what comes in.
+        # At most 64 frames at a time, so that incoming frames do not delay those that are due.
         for _ in range(64):
             try:
                 frame = os.read(fd, 65536)

@@ -102,18 +102,18 @@ export class Solr {
 
   async add(id: string, title: string): Promise<void> {
     const body = `<add><doc><field name="UID">${id}</field><field name="Title">${title}</field></doc></add>`
-    await this.ask('update?commit=true', { method: 'POST', headers: { 'Content-Type': 'text/xml' }, body })
+    await this.request('update?commit=true', { method: 'POST', headers: { 'Content-Type': 'text/xml' }, body })
   }
 
   /** Returns the titles of documents that contain a word. */
   async search(word: string): Promise<string[]> {
-    const answer = await this.ask(`select?q=${encodeURIComponent(word)}&wt=json`)
+    const answer = await this.request(`select?q=${encodeURIComponent(word)}&wt=json`)
     const { response } = (await answer.json()) as { response: { docs: { Title: string }[] } }
     return response.docs.map(({ Title }) => Title)
   }
 
-  private async ask(what: string, init: RequestInit = {}): Promise<Response> {
-    const answer = await fetch(`http://127.0.0.1:${this.port}/solr/collection1/${what}`, init)
+  private async request(path: string, init: RequestInit = {}): Promise<Response> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}/solr/collection1/${path}`, init)
     if (!answer.ok) throw new Error(`Solr answers ${answer.status}: ${await answer.text()}`)
     return answer
   }

@@ -77,9 +77,10 @@ export async function siteOf(t: Test): Promise<Site> {
   const host = new LocalHost(`${directory}/state`)
   const ports = [await freePort(), await freePort(), await freePort()]
   const site = { directory, socket, confDir, config, ports, host, supervisor: new Supervisor(host, socket) }
-  const own = (action: 'running' | 'stopped') => run(site, (r) => supervisord(r, { config, socket, program, action }))
-  t.teardown(async () => void (await own('stopped')))
-  t.strictSame(failureOf(await own('running')), undefined, 'supervisord starts')
+  const declareSupervisord = (action: 'running' | 'stopped') =>
+    run(site, (r) => supervisord(r, { config, socket, program, action }))
+  t.teardown(async () => void (await declareSupervisord('stopped')))
+  t.strictSame(failureOf(await declareSupervisord('running')), undefined, 'supervisord starts')
   return site
 }
 

@@ -34,9 +34,10 @@ export function ask(port: number, path: string, options: AskOptions = {}): Promi
       timeout: 20_000,
       ...(from ? { localAddress: from } : {}),
     }
-    const take = (message: IncomingMessage) => {
+    const receive = (message: IncomingMessage) => {
       // Read while the connection is still open.
-      const shown = message.socket instanceof TLSSocket ? message.socket.getPeerCertificate().fingerprint256 : undefined
+      const fingerprint =
+        message.socket instanceof TLSSocket ? message.socket.getPeerCertificate().fingerprint256 : undefined
       const chunks: Buffer[] = []
       message.on('data', (chunk: Buffer) => chunks.push(chunk))
       message.on('error', reject)
@@ -45,13 +46,13 @@ export function ask(port: number, path: string, options: AskOptions = {}): Promi
           status: message.statusCode ?? 0,
           headers: message.headers,
           body: Buffer.concat(chunks).toString(),
-          certificate: shown,
+          certificate: fingerprint,
         }),
       )
     }
     const sent = tls
-      ? tlsRequest({ ...common, agent: false, rejectUnauthorized: false, ...tls, minVersion: 'TLSv1' }, take)
-      : request({ ...common, ...(agent ? { agent } : {}) }, take)
+      ? tlsRequest({ ...common, agent: false, rejectUnauthorized: false, ...tls, minVersion: 'TLSv1' }, receive)
+      : request({ ...common, ...(agent ? { agent } : {}) }, receive)
     sent.on('timeout', () => sent.destroy(new Error('no answer')))
     // The server may close a kept connection at the moment of its next use: browsers retry as well.
     sent.on('error', (error: NodeJS.ErrnoException) =>

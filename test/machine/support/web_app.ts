@@ -125,17 +125,17 @@ export class WebApp {
     events: readonly string[],
     { json = {}, mode = 'run', options = {}, endsAt }: RunOptions = {},
   ): Promise<WebRun> {
-    const [role, node] = [await this.loaded(), this.node(events, json, options)]
+    const [role, node] = [await this.loadRole(), this.node(events, json, options)]
     const plan = compile([role], events, node)
     const local = new LocalHost(this.state)
     const host = mode === 'plan' ? new VirtualHost({ base: local }) : local
     const progress: string[] = []
-    const tell = (_: string, line: string) => {
+    const recordProgress = (_: string, line: string) => {
       progress.push(line)
       if (endsAt !== undefined && line.includes(endsAt)) throw new Error(`ended at: ${line}`)
     }
     const notes: string[] = []
-    const handlers = [{ progress: tell, note: (message: string) => void notes.push(message) }]
+    const handlers = [{ progress: recordProgress, note: (message: string) => void notes.push(message) }]
     const report = await converge(plan, host, { id: node.run.id, mode, secrets: new Secrets(), handlers })
     return { report, progress, notes }
   }
@@ -144,19 +144,19 @@ export class WebApp {
   async inspect(): Promise<Inspection> {
     // A new object, since a host object caches answers that may have changed.
     const host = new LocalHost(this.state)
-    const shown = await (await this.loaded()).inspect?.(this.node([], {}, {}), host)
+    const shown = await (await this.loadRole()).inspect?.(this.node([], {}, {}), host)
     if (shown === undefined) throw new Error(`${this.role} shows nothing`)
     return shown
   }
 
   /** Returns the requirements that `doctor` reports as missing. */
   async missingRequirements(): Promise<string[]> {
-    const checks = (await this.loaded()).checks?.(this.node([], {}, {}), this.host, [this.role]) ?? []
+    const checks = (await this.loadRole()).checks?.(this.node([], {}, {}), this.host, [this.role]) ?? []
     const found = await Promise.all(checks.map(async ({ what, run }) => [what, (await run())?.status] as const))
     return found.flatMap(([what, status]) => (status === 'missing' ? [what] : []))
   }
 
-  private async loaded(): Promise<Role<SiteNode>> {
+  private async loadRole(): Promise<Role<SiteNode>> {
     const role = await catalogue.roles[this.role]?.load()
     if (role === undefined) throw new Error(`no role ${this.role}`)
     return role
@@ -205,7 +205,7 @@ export class WebApp {
   }
 
   /** Returns the running programs of supervisord. */
-  async up(): Promise<string[]> {
+  async runningPrograms(): Promise<string[]> {
     const processes = await new Supervisor(this.host, `${this.prefix}/var/run/supervisor.sock`).fetchAllProcessInfo()
     return processes.flatMap(({ name, state }) => (state === 'RUNNING' ? [name] : [])).sort()
   }
@@ -250,26 +250,24 @@ export async function inOrder(t: Test, app: WebApp, steps: readonly Step[]): Pro
 }
 
 /**
- * Visitors who send the next request as soon as they have an answer: half of them on a kept connection, half on new
- * ones.
+ * Sends requests as visitors do, the next one as soon as there is an answer: half of the visitors on a kept connection,
+ * half on new ones.
  */
 export class Visitors {
   /** The number of times each answer was given, by its first words. */
   readonly bodies = new Map<string, number>()
   readonly failed: string[] = []
-  /**
-   * Requests that were sent again, since the server closed a kept connection: every browser does so (RFC 9112, 9.3.1).
-   */
-  again = 0
-  private asking = true
-  private readonly all: Promise<unknown>
+  /** Requests sent again because the server closed a kept connection, as every browser does (RFC 9112, 9.3.1). */
+  repeatedRequests = 0
+  private isRunning = true
+  private readonly connectionsEnd: Promise<unknown>
 
   constructor(
     private readonly port: number,
     private readonly path: string,
     connections: number,
   ) {
-    this.all = Promise.all(Array.from({ length: connections }, (_, index) => this.visit(index % 2 === 0)))
+    this.connectionsEnd = Promise.all(Array.from({ length: connections }, (_, index) => this.visit(index % 2 === 0)))
   }
 
   get count(): number {
@@ -278,7 +276,7 @@ export class Visitors {
 
   private async visit(keepAlive: boolean): Promise<void> {
     const agent = new Agent({ keepAlive, maxSockets: 1 })
-    while (this.asking) {
+    while (this.isRunning) {
       try {
         const { status, body } = await this.ask(agent)
         const answer = body.trim().split(/\s/)[0] ?? ''
@@ -304,24 +302,24 @@ export class Visitors {
       request.once('timeout', () => request.destroy(new Error('no answer')))
       request.once('error', (error: NodeJS.ErrnoException) => {
         if (!request.reusedSocket || error.code !== 'ECONNRESET') return reject(error)
-        this.again++
+        this.repeatedRequests++
         this.ask(agent).then(resolve, reject)
       })
     })
   }
 
   async stop(): Promise<void> {
-    this.asking = false
-    await this.all
+    this.isRunning = false
+    await this.connectionsEnd
   }
 
-  /** Stops the requests, and checks that none was rejected. */
-  async content(t: Test): Promise<void> {
+  /** Stops the requests, and checks that none failed. */
+  async assertNoFailure(t: Test): Promise<void> {
     await this.stop()
     t.strictSame(
       this.failed,
       [],
-      `none of ${this.count + this.failed.length} requests failed, ${this.again} sent again`,
+      `none of ${this.count + this.failed.length} requests failed, ${this.repeatedRequests} sent again`,
     )
     t.ok(this.count > 20, `${this.count} requests`)
   }

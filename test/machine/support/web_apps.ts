@@ -1,4 +1,4 @@
-/** Attributes of a Node.js app and a PHP app on one host. */
+/** Provides attributes of a Node.js app and a PHP app on one host. */
 
 export const webApps = {
   port_app: {

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { Owner } from '../../support/machine.ts'
 
 /** Variables by which the tester's own commands reach the Python package index. */
-const forNetwork = /^(PIP_.+|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
+const networkVariables = /^(PIP_.+|no_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE)$/i
 
 /**
  * @returns variables by which commands on hosts reach the same servers as this computer, through a proxy at this
@@ -22,34 +22,36 @@ export async function webProxy(t: Owner, address: string): Promise<Readonly<Reco
     server.close()
   })
   const at = server.address()
-  const who = upstream ? new URL(upstream) : null
-  const account = who?.username ? `${who.username}:${who.password}@` : ''
+  const upstreamUrl = upstream ? new URL(upstream) : null
+  const account = upstreamUrl?.username ? `${upstreamUrl.username}:${upstreamUrl.password}@` : ''
   const url = `http://${account}${address}:${typeof at === 'object' ? at?.port : ''}`
-  const passed = Object.entries(process.env).filter(([name]) => forNetwork.test(name))
+  const passed = Object.entries(process.env).filter(([name]) => networkVariables.test(name))
   return { ...(Object.fromEntries(passed) as Record<string, string>), https_proxy: url, http_proxy: url }
 }
 
 /** Relays connections to the tester's own proxy. */
 function relayTo({ hostname, port, protocol }: URL): Server {
-  return createRelay((socket) => join(socket, connect(Number(port) || (protocol === 'https:' ? 443 : 80), hostname)))
+  return createRelay((socket) =>
+    connectSockets(socket, connect(Number(port) || (protocol === 'https:' ? 443 : 80), hostname)),
+  )
 }
 
 function proxy(sockets: Set<Duplex>): Server {
   const server = createServer(forward)
   server.on('connect', ({ url = '' }: IncomingMessage, socket: Duplex, head: Buffer) => {
     const [, host = '', port] = /^\[?(.*?)\]?:(\d+)$/.exec(url) ?? []
-    const way = connect(Number(port), host, () => {
+    const tunnel = connect(Number(port), host, () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      way.write(head)
+      tunnel.write(head)
     })
-    sockets.add(way)
-    join(socket, way)
+    sockets.add(tunnel)
+    connectSockets(socket, tunnel)
   })
   return server
 }
 
 /** Connects two sockets, and passes the end of one on to the other. */
-function join(one: Duplex, other: Duplex): void {
+function connectSockets(one: Duplex, other: Duplex): void {
   for (const [end, its] of [
     [one, other],
     [other, one],

@@ -1,3 +1,4 @@
+/** Tests authorized_key: adding, changing and removing keys of an account, and keys and options that it refuses. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
@@ -44,13 +45,13 @@ contract(t, authorized_key, [
     changes: [],
   },
   {
-    name: 'removes double lines',
+    name: 'removes duplicate lines',
     props: { user: 'deploy', keys: [ci] },
     given: given(`${ci}\n${ci}\n`),
     ...becomes(`${ci}\n`),
   },
   {
-    name: 'adds options in the place of the key',
+    name: 'replaces the options of a key at its position',
     props: { user: 'deploy', keys: [ci], options: { restrict: true, command: 'echo "hi"' } },
     given: given(`${ci}\n${admin}\n`),
     ...becomes(`restrict,command="echo \\"hi\\"" ${ci}\n${admin}\n`),
@@ -75,7 +76,7 @@ contract(t, authorized_key, [
     ...becomes(`${admin}\n`),
   },
   {
-    name: 'nothing to remove',
+    name: 'does nothing if the key to remove is missing',
     props: { user: 'deploy', keys: [ci], absent: true },
     given: given(),
     changes: [],
@@ -93,7 +94,11 @@ contract(t, authorized_key, [
     given: given(`${ci}\n`, '0666'),
     changes: ['replace /file = "0600 deploy"'],
   },
-  { name: 'no account', props: { user: 'deploy', keys: [ci] }, fails: /there is no account deploy.*user\(r/ },
+  {
+    name: 'fails if the account does not exist',
+    props: { user: 'deploy', keys: [ci] },
+    fails: /there is no account deploy.*user\(r/,
+  },
 ])
 
 t.test('refuses invalid keys, and text that an option cannot contain', async (t) => {
@@ -106,7 +111,8 @@ t.test('refuses invalid keys, and text that an option cannot contain', async (t)
     { user: 'deploy', keys, options: { command: 'a\\' } },
     { user: 'deploy', keys, options: { 'a b': 'x' } },
   ]
-  for (const props of wrong) t.throws(() => planOf((r) => authorized_key(r, props)))
+  for (const props of wrong)
+    t.throws(() => planOf((r) => authorized_key(r, props)), { code: /^INVALID_(PROP|INPUT)$/ }, JSON.stringify(props))
 })
 
 t.test('any value of an option is part of the options', async () => {

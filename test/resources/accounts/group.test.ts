@@ -1,3 +1,4 @@
+/** Tests group: its number and its members. */
 import t from 'tap'
 import { group } from '../../../resources/accounts/group.ts'
 import { accountPrograms, programs } from '../../support/commands.ts'
@@ -16,7 +17,7 @@ contract(t, group, [
     then: (t, host) => t.match(host.groupNamed('site'), { name: 'site' }),
   },
   {
-    name: 'creates it with the given number',
+    name: 'creates a group with the given number',
     props: { name: 'site', gid: 4000 },
     host,
     changes: ['replace /gid = 4000', 'replace /exists = true'],
@@ -42,7 +43,7 @@ contract(t, group, [
     then: (t, host) => t.strictSame(host.groupNamed('site')?.members, ['ann', 'bob', 'root']),
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if number and members are correct',
     props: { name: 'site', members: ['root'], gid: 4000 },
     given: (host) => host.given('/etc/group', groups('site:x:4000:ann,root')),
     host,
@@ -56,25 +57,30 @@ contract(t, group, [
     changes: ['replace /exists = false'],
     then: (t, host) => t.equal(host.groupNamed('site'), null),
   },
-  { name: 'away already', props: { name: 'site', absent: true }, host, changes: [] },
   {
-    name: 'a number that is taken',
+    name: 'does nothing if the group to remove does not exist',
+    props: { name: 'site', absent: true },
+    host,
+    changes: [],
+  },
+  {
+    name: 'fails if another group has the number',
     props: { name: 'site', gid: 4000 },
     given: (host) => host.given('/etc/group', groups('shop:x:4000:')),
     host,
     fails: /gid 4000 belongs to the group shop.*another gid/s,
   },
   {
-    name: 'a member without an account',
+    name: 'fails if a member has no account',
     props: { name: 'site', members: ['nobody-here'] },
     host,
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'requires root, and displays the command',
+    name: 'fails without root, and displays the command',
     props: { name: 'site', gid: 4000 },
     host: ordinary,
     fails: /only root.*ann.*groupadd --gid 4000 site/s,
   },
-  { name: 'an ordinary user may find it as it should be', props: { name: 'root' }, host: ordinary, changes: [] },
+  { name: 'accepts a correct group without root', props: { name: 'root' }, host: ordinary, changes: [] },
 ])

@@ -1,3 +1,4 @@
+/** Tests sudoers: the file of a rule, and rules and names that it refuses. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { sudoers } from '../../../resources/accounts/sudoers.ts'
@@ -40,25 +41,25 @@ contract(t, sudoers, [
     given: given(rule),
     ...becomes('deploy, %ops ALL=(www-data) NOPASSWD: /bin/x a\\=b\\,c\\:d *, /bin/y \\*\n'),
   },
-  { name: 'leaves it alone', props, host, given: given(rule), changes: [] },
+  { name: 'leaves a correct file unchanged', props, host, given: given(rule), changes: [] },
   { name: 'corrects the mode', props, host, given: given(rule, '0644'), changes: ['replace /mode'] },
   {
-    name: 'a content of its own',
+    name: 'writes a given content',
     props: { name: 'deploy', content: 'x ALL=(ALL) ALL' },
     host,
     given: given(),
     ...becomes('x ALL=(ALL) ALL\n'),
   },
-  { name: 'removes it', props: { name: 'deploy', absent: true }, host, given: given(rule), ...becomes(null) },
+  { name: 'removes the file', props: { name: 'deploy', absent: true }, host, given: given(rule), ...becomes(null) },
   {
-    name: 'a wrong rule',
+    name: 'fails if visudo refuses the rule',
     props: { name: 'deploy', content: 'x' },
     host,
     given: given(rule),
-    fails: /does not take the new content.*syntax error/s,
+    fails: /rejects the new content.*syntax error/s,
   },
   {
-    name: 'no sudo',
+    name: 'fails if sudo is not installed',
     props,
     host,
     given: (host) => void host.given('/etc/sudoers.d', null),

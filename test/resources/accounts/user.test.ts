@@ -1,3 +1,4 @@
+/** Tests user: creating, changing and removing an account with its groups and home. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { user } from '../../../resources/accounts/user.ts'
@@ -27,7 +28,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'creates it with all properties',
+    name: 'creates an account with all properties',
     props: { name: 'deploy', uid: 2000, group: 'www-data', groups: ['adm'], home: '/srv/deploy', shell: '/bin/bash' },
     given: withAnn,
     host,
@@ -43,7 +44,7 @@ contract(t, user, [
     },
   },
   {
-    name: 'a group of its name exists',
+    name: 'uses an existing group of the same name',
     props: { name: 'solr', system: true },
     given: (host) => host.given('/etc/group', 'root:x:0:\nsolr:x:123:\n'),
     host,
@@ -74,7 +75,7 @@ contract(t, user, [
     then: (t, host) => t.equal(host.readText('/srv/ann/notes'), 'hers'),
   },
   {
-    name: 'creates a lost home again',
+    name: 'creates a missing home again',
     props: { name: 'ann' },
     given: (host) => host.given('/etc/passwd', 'root:x:0:0::/root:/bin/sh\nann:x:1000:0::/home/far/ann:/bin/sh\n'),
     host,
@@ -82,14 +83,14 @@ contract(t, user, [
     then: (t, host) => t.match(host.stat('/home/far/ann'), { kind: 'directory', uid: 1000 }),
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if the account is correct',
     props: { name: 'ann', uid: 1000, groups: ['adm'] },
     given: withAnn,
     host,
     changes: [],
   },
   {
-    name: 'absent; keeps its home',
+    name: 'removes the account, and keeps its home',
     props: { name: 'ann', absent: true },
     given: withAnn,
     host,
@@ -100,28 +101,33 @@ contract(t, user, [
     },
   },
   {
-    name: 'absent with its home',
+    name: 'removes the account with its home',
     props: { name: 'ann', absent: true, manageHome: true },
     given: withAnn,
     host,
     changes: ['replace /exists = false'],
   },
   {
-    name: 'a number that is taken',
+    name: 'fails if another account has the number',
     props: { name: 'bob', uid: 1000 },
     given: withAnn,
     host,
     fails: /uid 1000 belongs to the account ann/,
   },
   {
-    name: 'a missing group',
+    name: 'fails if a group does not exist',
     props: { name: 'bob', group: 'wheel' },
     host,
     fails: /no group wheel.*group\(\)/s,
   },
-  { name: 'a primary group by a number that is not there', props: { name: 'bob', gid: 77 }, host, fails: /gid 77/ },
   {
-    name: 'requires root, and displays the command',
+    name: 'fails if no group has the number of the primary group',
+    props: { name: 'bob', gid: 77 },
+    host,
+    fails: /gid 77/,
+  },
+  {
+    name: 'fails without root, and displays the command',
     props: { name: 'bob', shell: '/bin/sh' },
     host: ordinary,
     fails: /only root.*useradd --shell \/bin\/sh --user-group --create-home bob/s,

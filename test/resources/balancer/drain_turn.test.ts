@@ -36,7 +36,9 @@ function worldOf({ servers, balancers = 2, more = {}, dead = [], rules = {}, lat
   const down = new Set(dead)
   const haproxy = new FakeHaproxy(
     sockets.slice(0, balancers).map((at) => ({
-      ...{ at, backends: { site: servers }, busyFor: 1 },
+      at,
+      backends: { site: servers },
+      busyFor: 1,
       healthy: (name: string) => !down.has(name.split('/')[1] ?? ''),
       ...more,
     })),
@@ -107,7 +109,7 @@ t.test('waits while another server starts, for longer than the drain limit', asy
   t.notOk(reported.some((line) => line.includes('without draining')))
 })
 
-t.test('a restart that failed on another host: the last server that is up does not restart', async (t) => {
+t.test('the last server that is up does not restart while a restart failed on another host', async (t) => {
   const { run, seen: extremes, states, simulation } = worldOf({ servers: ['a', 'b'] })
   const began = simulation.clock
   const [first, second] = await run({ server: 'a', succeeds: false }, { server: 'b', begins: 2 })
@@ -120,7 +122,7 @@ t.test('a restart that failed on another host: the last server that is up does n
   t.match(third, /was not restarted/)
 })
 
-t.test('others down for a long time: restarts at once without draining, with a warning', async (t) => {
+t.test('restarts at once without draining if the others were down for a long time, with a warning', async (t) => {
   const { run, reported, simulation } = worldOf({ servers: ['a', 'b', 'c'], dead: ['a', 'c'], balancers: 1 })
   const began = simulation.clock
   t.strictSame(await run({ server: 'b', takes: 1 }), [null])
@@ -132,7 +134,7 @@ t.test('others down for a long time: restarts at once without draining, with a w
   t.ok(simulation.clock - began < 10)
 })
 
-t.test('an operator who sets a server ready ends the wait', async (t) => {
+t.test('stops waiting when an operator sets a server ready', async (t) => {
   const { run, seen: extremes, set, simulation } = worldOf({ servers: ['a', 'b'] })
   set('a', 'maint')
   const later = simulation.after(30).then(() => set('a', 'ready'))
@@ -141,7 +143,7 @@ t.test('an operator who sets a server ready ends the wait', async (t) => {
   t.equal(extremes.fewest, 1)
 })
 
-t.test('others drained beyond the limit, and enough up: drains its server', async (t) => {
+t.test('drains its server if the others stay drained beyond the limit and enough servers are up', async (t) => {
   const { run, set, simulation, seen: extremes } = worldOf({ servers: ['a', 'b', 'c'] })
   set('a', 'drain')
   const began = simulation.clock
@@ -196,7 +198,7 @@ t.test('the claim of a killed run expires', async (t) => {
   t.equal(extremes.fewest, 1)
 })
 
-t.test('servers without health checks: both drain, and one returns', async (t) => {
+t.test('drains both servers without health checks, and one returns', async (t) => {
   const { run, reported, states } = worldOf({ servers: ['a', 'b'], more: { tracking: true } })
   t.strictSame(await run({ server: 'a' }, { server: 'b' }), [null, null])
   t.notOk(reported.some((line) => line.includes('without draining')))

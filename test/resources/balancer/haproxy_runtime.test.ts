@@ -56,7 +56,7 @@ t.test('parses servers with their states', async (t) => {
   ])
 })
 
-t.test('output of 2.6: every flag, names instead of addresses, commas within quotes', async (t) => {
+t.test('parses the output of 2.6: every flag, names instead of addresses, commas within quotes', async (t) => {
   const states = (rows: readonly string[]) =>
     `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\n${rows.join('\n')}\n\n`
   const stats = (rows: readonly string[]) =>
@@ -99,7 +99,7 @@ t.test('output of 2.6: every flag, names instead of addresses, commas within quo
   )
 })
 
-t.test('invalid output', async (t) => {
+t.test('reports invalid output', async (t) => {
   const failureWith = (code: string) =>
     new BalancerReader(
       new VirtualHost({

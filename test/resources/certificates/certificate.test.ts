@@ -1,3 +1,4 @@
+/** Tests certificate: self-signed, signed by a CA, or installed from given texts. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -88,9 +89,9 @@ if (needs(t, ['openssl'])) {
         t.strictSame(host.list('/etc/ssl'), ['private', 'shop.crt'])
       },
     },
-    { name: 'leaves it alone', props, host, given: given(done), changes: [] },
+    { name: 'leaves a valid certificate unchanged', props, host, given: given(done), changes: [] },
     {
-      name: 'other names: the key stays',
+      name: 'makes a certificate for other names with the same key',
       props: { ...props, names: [name, 'www.example.com'] },
       host,
       given: given(done),
@@ -98,7 +99,7 @@ if (needs(t, ['openssl'])) {
       then: (t, host) => void t.equal(host.readText(key), pair.key),
     },
     {
-      name: 'renewed before its end',
+      name: 'renews a certificate before its end',
       props,
       host,
       given(host) {
@@ -108,7 +109,7 @@ if (needs(t, ['openssl'])) {
       changes: ['replace /serial', 'replace /isDue = false'],
     },
     {
-      name: 'a certificate of another key',
+      name: 'replaces a certificate of another key',
       props,
       host,
       given: given({ ...done, [key]: other.key }),
@@ -116,14 +117,14 @@ if (needs(t, ['openssl'])) {
       then: (t, host) => void t.equal(host.readText(key), other.key),
     },
     {
-      name: 'a damaged certificate',
+      name: 'replaces a damaged certificate',
       props,
       host,
       given: given({ ...done, [path]: pair.certificate.slice(0, 99) }),
       unpredictable,
     },
     {
-      name: 'mode and group',
+      name: 'corrects mode and group',
       props: { ...props, keyMode: '0640', group: 'root' },
       host,
       given: given(done),
@@ -131,14 +132,14 @@ if (needs(t, ['openssl'])) {
       then: (t, host) => void t.equal(host.readText(path), pair.certificate),
     },
     {
-      name: 'a certificate of a CA',
+      name: 'makes a CA certificate',
       props: { path, key, commonName: 'Own CA', authority: true, keyType: 'rsa-2048' },
       host,
       given: given(),
       then: (t, host) => void t.match(facts(host), { authority: true, commonName: 'Own CA', names: [] }),
     },
     {
-      name: 'signed by a CA',
+      name: 'makes a certificate signed by a CA',
       props: { ...props, issuer: ca },
       host,
       given: given({ ...done, [ca.certificate]: authority.certificate, [ca.key]: authority.key }),
@@ -146,14 +147,14 @@ if (needs(t, ['openssl'])) {
       then: (t, host) => void t.match(facts(host), { issuerName: 'Own CA' }),
     },
     {
-      name: 'no such CA',
+      name: 'fails if the CA does not exist',
       props: { ...props, issuer: ca },
       host,
       given: given(),
       fails: /there is no CA at \/etc\/ssl\/ca\.crt/,
     },
     {
-      name: 'installs a pair',
+      name: 'installs a given pair of key and certificate',
       props: { path, key, content: pair },
       host,
       given: given({ [path]: other.certificate, [key]: other.key }),
@@ -162,31 +163,43 @@ if (needs(t, ['openssl'])) {
         t.equal(host.readText(key), pair.key)
       },
     },
-    { name: 'an installed pair', props: { ...props, content: pair }, host, given: given(done), changes: [] },
     {
-      name: 'a pair that does not match',
+      name: 'leaves an installed pair unchanged',
+      props: { ...props, content: pair },
+      host,
+      given: given(done),
+      changes: [],
+    },
+    {
+      name: 'fails if the certificate is not for the key',
       props: { path, key, content: { ...pair, key: other.key } },
       host,
       given: given(done),
       fails: /key does not belong to the certificate/,
     },
     {
-      name: 'a pair for other names',
+      name: 'fails if the certificate is for other names',
       props: { ...props, names: ['a.example.com'], content: pair },
       host,
       given: given(),
       fails: /not valid for a\.example\.com.*it has shop\.example\.com/,
     },
     {
-      name: 'a text that is no pair',
+      name: 'fails if the text is not a certificate',
       props: { path, key, content: { certificate: 'x', key: 'y' } },
       host,
       given: given(),
       fails: /is not in PEM/,
     },
-    { name: 'a key with a passphrase', props, host, given: given({ [key]: 'x' }), fails: /not a private key in PEM/ },
     {
-      name: 'removes both',
+      name: 'fails if the key has a passphrase',
+      props,
+      host,
+      given: given({ [key]: 'x' }),
+      fails: /not a private key in PEM/,
+    },
+    {
+      name: 'removes key and certificate',
       props: { path, key, absent: true },
       host,
       given: given(done),
@@ -194,21 +207,21 @@ if (needs(t, ['openssl'])) {
       then: (t, host) => void t.strictSame([host.stat(path), host.stat(key)], [null, null]),
     },
     {
-      name: 'no directory',
+      name: 'fails if the directory does not exist',
       props: { ...props, path: '/none/x' },
       host,
       given: given(),
       fails: /directory \/none does not exist/,
     },
     {
-      name: 'no openssl',
+      name: 'fails if openssl is not installed',
       props,
       given: (host) => void host.given('/etc/ssl/private', null),
       fails: /no program openssl/,
     },
   ])
 
-  t.test('refuses to replace a certificate of a stranger, and warns of the end of an installed one', async (t) => {
+  t.test('refuses to replace a certificate that it did not make, and warns before an installed one ends', async (t) => {
     const { VirtualHost } = await import('../../../core/host/virtual.ts')
     const signed = new VirtualHost(host)
     given({ ...done, [ca.certificate]: authority.certificate, [ca.key]: authority.key })(signed)

@@ -1,3 +1,4 @@
+/** Tests deploy_hook: executables, JavaScript and TypeScript of a release that run at the steps of a deploy. */
 import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
@@ -31,14 +32,14 @@ const hook =
 
 contract(t, deploy_hook, [
   {
-    name: 'no hook',
+    name: 'runs nothing without a hook',
     props: base,
     host,
     given: (on) => void on.given(`${release}/deploy/after_restart`, '', '0755'),
     changes: [],
   },
   {
-    name: 'an executable in the release, with its variables',
+    name: 'runs an executable of the release with its variables',
     props: { ...base, environment: { A: '1' } },
     host,
     given: hook('#!/bin/sh\n'),
@@ -49,7 +50,12 @@ contract(t, deploy_hook, [
         `["/deploy/before_restart",true,null,{"A":"1","CONVERGE_APP":"site","CONVERGE_HOOK":"before_restart","CONVERGE_RELEASE":"${release}","CONVERGE_COMMIT":"1a2b"}]`,
       ),
   },
-  { name: 'an executable with an ending', props: base, host, given: hook('#!/bin/sh\n', 'before_restart.sh') },
+  {
+    name: 'runs an executable whose name has an extension',
+    props: base,
+    host,
+    given: hook('#!/bin/sh\n', 'before_restart.sh'),
+  },
   {
     name: 'TypeScript',
     props: base,
@@ -65,43 +71,49 @@ contract(t, deploy_hook, [
     then: (t, on) => t.match(on.readText('/srv/log'), `/ site before_restart ${release} 1a2b`),
   },
   {
-    name: 'JavaScript as ESM or CommonJS',
+    name: 'runs JavaScript as ESM or CommonJS',
     props: base,
     host,
     given: hook("module.exports = ({ app }) => console.log('of', app)", 'before_restart.cjs', '0644'),
     then: (t, on) => t.match(on.readText('/srv/log'), 'of site'),
   },
-  { name: 'one that fails', props: base, host, given: hook('fail'), fails: /exited with status 3.*no way/s },
   {
-    name: 'a hook that throws, with its line',
+    name: 'fails if the executable fails',
+    props: base,
+    host,
+    given: hook('fail'),
+    fails: /exited with status 3.*no way/s,
+  },
+  {
+    name: 'fails if the hook throws, and names its line',
     props: base,
     host,
     given: hook("\n\nexport default () => { throw new Error('too late') }", 'before_restart.ts', '0644'),
     fails: /Error: too late.*before_restart\.ts:3/s,
   },
   {
-    name: 'a hook that rejects',
+    name: 'fails if the hook rejects',
     props: base,
     host,
     given: hook("export default async () => { throw 'a word' }", 'before_restart.js', '0644'),
     fails: /a word/,
   },
   {
-    name: 'a hook without a function',
+    name: 'fails if the file exports no function',
     props: base,
     host,
     given: hook('export default 1', 'before_restart.ts', '0644'),
     fails: /before_restart\.ts has no function as its default export/,
   },
   {
-    name: 'invalid TypeScript',
+    name: 'fails if the TypeScript is invalid',
     props: base,
     host,
     given: hook('export default (', 'before_restart.ts', '0644'),
     fails: /before_restart\.ts cannot be compiled: .*before_restart\.ts:1:\d+.*Unexpected end of file/s,
   },
   {
-    name: 'two files for one hook',
+    name: 'fails if two files define one hook',
     props: base,
     host,
     given: (on) => {
@@ -117,9 +129,9 @@ contract(t, deploy_hook, [
     given: hook(''),
     fails: /would run as root, and with it whatever is pushed.*allowRoot/s,
   },
-  { name: 'as root where that is allowed', props: { ...base, allowRoot: true }, host: { commands }, given: hook('') },
+  { name: 'runs as root if that is allowed', props: { ...base, allowRoot: true }, host: { commands }, given: hook('') },
   {
-    name: 'too late for the current release',
+    name: 'does not run for the current release',
     props: { ...base, hook: 'before_symlink', current: '/srv/site/current' },
     host,
     given: (on) => {
@@ -130,7 +142,7 @@ contract(t, deploy_hook, [
   },
 ])
 
-t.test('a dangling link: dry run and run report the same', async (t) => {
+t.test('a dry run and a run report a dangling link in the same way', async (t) => {
   const plan = planOf((r) => void deploy_hook(r, base))
   const linked = (name: string) => new VirtualHost(host).given(`${release}/deploy/${name}`, { link: '../none' })
   for (const mode of ['plan', 'run'] as const)

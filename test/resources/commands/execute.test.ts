@@ -1,3 +1,4 @@
+/** Tests execute: when a command runs, as which account, and how it fails. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -36,26 +37,26 @@ contract(t, execute, [
     changes: [],
   },
   {
-    name: 'does not create the declared path',
+    name: 'fails if the command does not create the declared path',
     props: { command: ['nothing'], creates: '/srv/made' },
     host,
     fails: /ended well.*\/srv\/made is not there.*correct the path/s,
   },
   {
-    name: 'a failure',
+    name: 'fails if the command fails',
     props: { command: ['fail'], creates: '/srv/made' },
     host,
     fails: /fail exited with status 3.*no way/s,
   },
-  { name: 'no such program', props: { command: ['gone'] }, host, fails: /cannot run gone/ },
+  { name: 'fails if the program does not exist', props: { command: ['gone'] }, host, fails: /cannot run gone/ },
   {
-    name: 'a missing account',
+    name: 'fails if the account does not exist',
     props: { command: ['nothing'], user: 'nobody-here' },
     host,
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'another account requires root',
+    name: 'fails for another account without root',
     props: { command: ['nothing'], user: 'root' },
     host: { commands, self: { name: 'ann', uid: 1000, gid: 1000, home: '/home/ann', shell: '/bin/sh' } },
     fails: /only root.*run converge as root/s,
@@ -82,7 +83,7 @@ t.test('passes its properties to the command', async (t) => {
   const plan = planOf((r) => {
     execute(r, { command: ['report'], cwd: '/srv', user: 'root', group: 'root', environment: { A: 'b c' } })
     execute(r, { command: 'echo "$A" > x', timeout: seconds(5) })
-    execute(r, { name: 'three is fine', command: ['fail'], accept: [0, 3] })
+    execute(r, { name: 'accepts exit status 3', command: ['fail'], accept: [0, 3] })
   })
   const host = new VirtualHost({ commands })
   t.equal(failureOf(await run(plan, host)), undefined)
@@ -106,7 +107,7 @@ t.test('with when, it runs for each new cause until it succeeds', async (t) => {
   t.equal(logOf(host), 'a\nb\nback\n', 'going back is a change as well')
 })
 
-t.test('with both, either makes it due', async (t) => {
+t.test('with creates and when, either makes the command due', async (t) => {
   const planFor = (content: string) =>
     planOf((r) => {
       const config = file(r, { path: '/srv/config', content })
@@ -123,7 +124,7 @@ t.test('with both, either makes it due', async (t) => {
   t.equal(runs(), 3, 'its cause has changed')
 })
 
-t.test('other resources see that it has run', async (t) => {
+t.test('resources with when act after the command has run', async (t) => {
   const plan = planOf((r) => {
     const built = execute(r, { command: ['make', '/srv/made'], creates: '/srv/made' })
     execute(r, { command: ['note', 'restarted'], when: [built] })
@@ -136,7 +137,7 @@ t.test('other resources see that it has run', async (t) => {
   t.equal(logOf(host), 'restarted\nrestarted\n')
 })
 
-t.test('a dry run does not know what it creates', async (t) => {
+t.test('a dry run does not know the content of what the command creates', async (t) => {
   const plan = planOf((r) => {
     execute(r, { command: ['make', '/srv/made/tool'], creates: '/srv/made' })
     file(r, { path: '/srv/made/config', content: 'x' })
@@ -162,7 +163,7 @@ t.test('further attempts belong to one run, and the report counts them', async (
   t.equal(host.recorded('execute try runs'), '1')
 })
 
-t.test('refuses what no command can be called with', (t) => {
+t.test('refuses commands, paths and variables that the system would refuse', (t) => {
   for (const [props, property] of [
     [{ command: [''] }, 'command'],
     [{ command: ['echo', 'a\0b'] }, 'command.1'],

@@ -45,7 +45,7 @@ t.test('JavaScript as ESM or CommonJS', async (t) => {
     t.equal((await ran(t, name, common, nobody)).stdout, 'data site\n', name)
 })
 
-t.test('a failing hook fails there too', async (t) => {
+t.test('reports a failing hook as on a host with a compiler', async (t) => {
   const thrown = await ran(
     t,
     'before_restart.mjs',
@@ -67,7 +67,7 @@ const hook: DeployHook = async ({ app }) => console.log(beside as string, app)
 export default hook
 `
 
-t.test('TypeScript: with a compiler, else with Node, else a hint', async (t) => {
+t.test('runs TypeScript with the compiler, else with Node, else fails with a hint', async (t) => {
   if (!strips) {
     const path = '/srv/site/deploy/before_restart.ts'
     const context = { app: 'site', hook: 'before_restart', release: '/srv/site', commit: '' } as const

@@ -1,3 +1,4 @@
+/** Tests migration: a command that runs once for each commit. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { migration } from '../../../resources/commands/migration.ts'
@@ -29,24 +30,24 @@ contract(t, migration, [
     then: (t, on) => t.match(logOf(on), '/bin/sh -c bin/migrate && bin/reindex'),
   },
   {
-    name: 'a command that fails',
+    name: 'fails if the command fails',
     props: { ...base, command: ['fail'] },
     host,
     fails: /exited with status 1.*the data is odd/s,
   },
   {
-    name: 'too late for the current release',
+    name: 'does not run for the current release',
     props: { ...base, command: ['fail'], current: '/srv/site/current' },
     host,
     given: (on) => void on.given('/srv/site/current', { link: release }),
     changes: [],
   },
   {
-    name: 'in time while another release is current',
+    name: 'runs while another release is current',
     props: { ...base, current: '/srv/site/current' },
     host,
     given: (on) => void on.given('/srv/site/current', { link: '/srv/site/releases/000001-00000000' }),
     changes: ['replace /migratedFor'],
   },
-  { name: 'not as root', props: base, host: { commands }, fails: /the migration would run as root/ },
+  { name: 'fails as root', props: base, host: { commands }, fails: /the migration would run as root/ },
 ])

@@ -1,3 +1,4 @@
+/** Tests cron: files in /etc/cron.d as root, and blocks in the crontab of an ordinary user. */
 import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -40,7 +41,7 @@ contract(t, cron, [
       ),
   },
   {
-    name: 'root: schedule and command of a buildout part',
+    name: 'root: writes schedule and command of a buildout part',
     props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log' } },
     given: (host) => {
       withCron(host)
@@ -55,7 +56,7 @@ contract(t, cron, [
       ),
   },
   {
-    name: 'root: the command of a buildout part as an argument of a runner',
+    name: 'root: passes the command of a buildout part to a runner as an argument',
     props: {
       ...job,
       part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current', log: '/log', runner: 'run tidy' },
@@ -70,7 +71,7 @@ contract(t, cron, [
       t.match(host.readText('/etc/cron.d/tidy'), "@daily root run tidy '/srv/current/bin/x | tail' >> /log 2>&1"),
   },
   {
-    name: 'root: a disabled part',
+    name: 'root: writes no job for a disabled part',
     props: { ...job, part: { name: 'tidyjob', release: '/srv/r/1', current: '/srv/current' } },
     given: (host) => {
       withCron(host)
@@ -82,7 +83,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
   },
   {
-    name: 'root: a name that cron would ignore, and percent signs',
+    name: 'root: converts a name that cron would ignore, and escapes percent signs',
     props: { ...job, name: 'my site.example', command: 'date +%H' },
     given: withCron,
     host: root,
@@ -93,7 +94,7 @@ contract(t, cron, [
     },
   },
   {
-    name: 'root: backslashes, which cron removes before percent signs and other backslashes',
+    name: 'root: doubles backslashes, which cron removes before percent signs and other backslashes',
     props: { ...job, command: String.raw`echo 'a\%b c\\d e\f' \\\%` },
     given: withCron,
     host: root,
@@ -117,7 +118,7 @@ contract(t, cron, [
       t.match([host.lstat('/etc/cron.d/tidy')?.mode, host.readText('/etc/cron.d/tidy')], ['0644', written]),
   },
   {
-    name: 'root: unchanged if correct',
+    name: 'root: does nothing if mode and content are correct',
     props: job,
     given: (host) => {
       withCron(host)
@@ -127,7 +128,7 @@ contract(t, cron, [
     changes: [],
   },
   {
-    name: 'root: absent',
+    name: 'root: removes the file',
     props: { name: 'tidy', absent: true },
     given: (host) => {
       withCron(host)
@@ -137,7 +138,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.lstat('/etc/cron.d/tidy'), null),
   },
   {
-    name: 'root: a directory in the way',
+    name: 'root: fails if a directory has its path',
     props: job,
     given: (host) => {
       withCron(host)
@@ -147,7 +148,7 @@ contract(t, cron, [
     fails: /cron\.d\/tidy is a directory.*move it away/s,
   },
   {
-    name: 'user: a first crontab',
+    name: 'user: creates the first crontab',
     props: job,
     given: withCron,
     host: ann,
@@ -155,7 +156,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), block),
   },
   {
-    name: 'user: beside other lines, one of them without a line end',
+    name: 'user: adds a block to other lines, one of them without a line end',
     props: job,
     given: (host) => {
       withCron(host)
@@ -177,7 +178,7 @@ contract(t, cron, [
       t.equal(host.readText(spool(host)), `# hers\n6 * * * * more\n${block.replace('0 1 * * 7', '@daily')}`),
   },
   {
-    name: 'user: unchanged if correct',
+    name: 'user: does nothing if the block is correct',
     props: job,
     given: (host) => {
       withCron(host)
@@ -187,7 +188,7 @@ contract(t, cron, [
     changes: [],
   },
   {
-    name: 'user: absent',
+    name: 'user: removes the block',
     props: { name: 'tidy', absent: true },
     given: (host) => {
       withCron(host)
@@ -204,14 +205,14 @@ contract(t, cron, [
     then: (t, host) => t.match(host.readText(spool(host)), "0 1 * * 7 export A='it'\\''s'; x\n"),
   },
   {
-    name: 'user: variables that would apply to all jobs',
+    name: 'user: refuses variables that would apply to all jobs',
     props: { ...job, environment: { MAILTO: 'x' } },
     given: withCron,
     host: ann,
     fails: /MAILTO would hold for all jobs.*crontab -e/s,
   },
   {
-    name: 'user: two blocks, an old one and the declared one',
+    name: 'user: replaces two blocks, an old one and the declared one, by one',
     props: job,
     given: (host) => {
       withCron(host)
@@ -232,7 +233,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), '# hers\n'),
   },
   {
-    name: 'user: an edited block, with another line inside and blanks after a marker',
+    name: 'user: replaces an edited block, with another line inside and blanks after a marker',
     props: job,
     given: (host) => {
       withCron(host)
@@ -245,7 +246,7 @@ contract(t, cron, [
     then: (t, host) => t.equal(host.readText(spool(host)), `# hers\n5 * * * * hers\n${block}`),
   },
   {
-    name: 'user: a block without its beginning',
+    name: 'user: fails if the beginning of the block is missing',
     props: job,
     given: (host) => {
       withCron(host)
@@ -255,7 +256,7 @@ contract(t, cron, [
     fails: /none '# BEGIN converge tidy' before it.*crontab -e/s,
   },
   {
-    name: 'user: a block without its end, before another one',
+    name: 'user: fails if the end of the block is missing, before another block',
     props: job,
     given: (host) => {
       withCron(host)
@@ -265,7 +266,7 @@ contract(t, cron, [
     fails: /none '# END converge tidy'.*crontab -e/s,
   },
   {
-    name: 'user: a block without its end',
+    name: 'user: fails if the end of the block is missing',
     props: job,
     given: (host) => {
       withCron(host)
@@ -275,22 +276,22 @@ contract(t, cron, [
     fails: /none '# END converge tidy'.*crontab -e/s,
   },
   {
-    name: 'user: not for another account',
+    name: 'user: fails for another account',
     props: { ...job, user: 'deploy' },
     given: withCron,
     host: ann,
     fails: /only root.*of deploy.*as deploy/s,
   },
-  { name: 'no cron', props: job, host: root, fails: /no cron on this host.*names: \['cron'\]/s },
+  { name: 'fails if cron is not installed', props: job, host: root, fails: /no cron on this host.*names: \['cron'\]/s },
   {
-    name: 'a command that cron would drop',
+    name: 'refuses a command that cron would drop',
     props: { ...job, command: 'x'.repeat(999) },
     given: withCron,
     host: root,
     fails: /more than 998 bytes.*script/s,
   },
   {
-    name: 'a value that cron cannot read',
+    name: 'refuses a value that cron cannot read',
     props: { ...job, environment: { A: `"'` } },
     given: withCron,
     host: root,
@@ -312,7 +313,7 @@ t.test('two names never share a file', async (t) => {
   t.equal(host.list('/etc/cron.d').length, 3)
 })
 
-t.test('schedules', (t) => {
+t.test('accepts valid schedules, and explains invalid ones', (t) => {
   for (const good of [
     '* * * * *',
     '*/5 0-23/2 1,15 jan-MAR mon-fri',

@@ -1,3 +1,4 @@
+/** Tests release_crontab: the crontab that an app has in its release. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { VirtualHost as Host } from '../../../core/host/virtual.ts'
@@ -58,21 +59,21 @@ const crontab = (host: VirtualHost) => host.readText(spool(host, 'deploy'))
 
 contract(t, release_crontab, [
   {
-    name: 'an account without a crontab',
+    name: 'writes the crontab of an account that had none',
     props,
     given: built,
     host,
     then: (t, host) => t.equal(crontab(host), entries),
   },
   {
-    name: 'entries of others, with a line without an end',
+    name: 'keeps entries of others, also a line without an end',
     props,
     given: (host) => built(host).given(spool(host, 'deploy'), '# mine\n1 1 * * * x'),
     host,
     then: (t, host) => t.equal(crontab(host), `# mine\n1 1 * * * x\n${entries}`),
   },
   {
-    name: 'entries of a release behind a link',
+    name: 'removes lines that name a release behind a link',
     props,
     given: (host) =>
       built(host)
@@ -89,7 +90,7 @@ contract(t, release_crontab, [
     changes: [],
   },
   {
-    name: 'no release: removes all entries of the app',
+    name: 'removes all entries of an app without a release',
     props: { ...paths, user: 'deploy' },
     given: (host) => built(host).given(spool(host, 'deploy'), `${entries}1 1 * * * ${release}/bin/x\n2 2 * * * y\n`),
     host,

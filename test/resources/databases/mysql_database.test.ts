@@ -1,3 +1,4 @@
+/** Tests mysql_database: creating, changing and removing a database. */
 import t from 'tap'
 import { mysql_database } from '../../../resources/databases/mysql_database.ts'
 import { contract, planOf } from '../../support/contract.ts'
@@ -28,28 +29,28 @@ contract(t, mysql_database, [
     changes: ['replace /characterSet = "utf8mb4"'],
   },
   {
-    name: 'knows both names of utf8',
+    name: 'accepts both names of utf8',
     props: { name: 'shop', characterSet: 'utf8', collation: 'utf8_general_ci' },
     host,
     given: (host) => giveMariadb(host, { databases: { shop } }),
     changes: [],
   },
   {
-    name: 'removes an empty one',
+    name: 'removes an empty database',
     props: { name: 'shop', absent: true },
     host,
     given: (host) => giveMariadb(host, { databases: { shop } }),
     changes: ['replace /objects = null', 'replace /exists = false'],
   },
   {
-    name: 'keeps one with data',
+    name: 'fails to remove a database with data',
     props: { name: 'shop', absent: true },
     host,
     given: (host) => giveMariadb(host, { databases: { shop: { ...shop, objects: 3 } } }),
     fails: /not empty.*\(3\).*withData: true/,
   },
   {
-    name: 'removes one with data if withData is set',
+    name: 'removes a database with data if withData is set',
     props: { name: 'shop', absent: true, withData: true },
     host,
     given: (host) => giveMariadb(host, { databases: { shop: { ...shop, objects: 3 } } }),
@@ -58,5 +59,6 @@ contract(t, mysql_database, [
 ])
 
 t.test('refuses to remove the databases of the server', async (t) => {
-  for (const name of ['mysql', 'Sys']) t.throws(() => planOf((r) => mysql_database(r, { name, absent: true })))
+  for (const name of ['mysql', 'Sys'])
+    t.throws(() => planOf((r) => mysql_database(r, { name, absent: true })), { code: 'INVALID_PROP' })
 })

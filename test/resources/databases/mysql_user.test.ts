@@ -1,3 +1,4 @@
+/** Tests mysql_user: accounts, passwords and privileges. */
 import t from 'tap'
 import { mysql_user } from '../../../resources/databases/mysql_user.ts'
 import { contract, planOf } from '../../support/contract.ts'
@@ -21,7 +22,7 @@ contract(t, mysql_user, [
       }),
   },
   {
-    name: 'a new user without a password cannot log in',
+    name: 'creates a user that cannot log in if no password is given',
     props: { name: "o'ne", host: '10.0.0.%' },
     host,
     given: (host) => giveMariadb(host),
@@ -29,7 +30,7 @@ contract(t, mysql_user, [
       t.match(readMariadb(host).users["o'ne@10.0.0.%"], { login: { authentication_string: 'invalid' } }),
   },
   {
-    name: 'leaves a correct password, and undeclared properties',
+    name: 'leaves a correct password and undeclared properties unchanged',
     props: { name: 'shop', password: 's3cret' },
     host,
     given: (host) =>
@@ -65,7 +66,7 @@ contract(t, mysql_user, [
     },
   },
   {
-    name: 'by the socket',
+    name: 'creates a user that logs in by the socket',
     props: { name: 'backup', unixSocket: true },
     host,
     given: (host) => giveMariadb(host, { users: { 'backup@localhost': { login: native, grants: {} } } }),

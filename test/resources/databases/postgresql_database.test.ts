@@ -1,3 +1,4 @@
+/** Tests postgresql_database and postgresql_extension. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { postgresql_database } from '../../../resources/databases/postgresql_database.ts'
@@ -23,14 +24,14 @@ contract(t, postgresql_database, [
     then: (t, host) => t.match(readPostgresql(host).databases.shop, { ...shop, connectionLimit: 5 }),
   },
   {
-    name: 'creates it with encoding and locale',
+    name: 'creates a database with encoding and locale',
     props: { name: 'a=b', encoding: 'utf-8', locale: 'de_CH.utf8' },
     host,
     given: (host) => givePostgresql(host),
     then: (t, host) => t.match(readPostgresql(host).databases['a=b'], { owner: 'postgres', collate: 'de_CH.utf8' }),
   },
   {
-    name: 'knows other spellings, and keeps its owner',
+    name: 'accepts other spellings, and keeps the owner',
     props: { name: 'shop', encoding: 'utf-8', locale: 'C.utf8' },
     host,
     given: (host) => givePostgresql(host, { roles, databases: { shop } }),
@@ -44,35 +45,35 @@ contract(t, postgresql_database, [
     changes: ['replace /owner = "shop"'],
   },
   {
-    name: 'removes an empty one',
+    name: 'removes an empty database',
     props: { name: 'shop', absent: true },
     host,
     given: (host) => givePostgresql(host, { databases: { shop } }),
     changes: ['replace /objects = null', 'replace /exists = false'],
   },
   {
-    name: 'removes one with data if withData is set',
+    name: 'removes a database with data if withData is set',
     props: { name: 'shop', absent: true, withData: true },
     host,
     given: (host) => givePostgresql(host, { databases: { shop: { objects: 2 } } }),
     then: (t, host) => t.notOk('shop' in readPostgresql(host).databases),
   },
   {
-    name: 'keeps one with data',
+    name: 'fails to remove a database with data',
     props: { name: 'shop', absent: true },
     host,
     given: (host) => givePostgresql(host, { databases: { shop: { objects: 2 } } }),
     fails: /not empty.*\(2\).*withData: true/,
   },
   {
-    name: 'another encoding',
+    name: 'fails if the database has another encoding',
     props: { name: 'shop', encoding: 'LATIN1' },
     host,
     given: (host) => givePostgresql(host, { databases: { shop } }),
     fails: /has the encoding UTF8, not LATIN1/,
   },
   {
-    name: 'other character classes',
+    name: 'fails if the database has other character classes',
     props: { name: 'shop', locale: 'C.UTF-8' },
     host,
     given: (host) => givePostgresql(host, { databases: { shop: { ...shop, ctype: 'C' } } }),
@@ -91,7 +92,7 @@ contract(t, postgresql_extension, [
       t.strictSame(readPostgresql(host).databases.shop?.extensions, { pg_trgm: { version: '1.6', schema: 'ext' } }),
   },
   {
-    name: 'updates it',
+    name: 'updates an extension',
     props: { name: 'pg_trgm', database: 'shop', version: 'latest' },
     host,
     given: (host) =>
@@ -99,7 +100,7 @@ contract(t, postgresql_extension, [
     changes: ['replace /version = "1.6"'],
   },
   {
-    name: 'leaves any version alone',
+    name: 'accepts any version of an extension',
     props: { name: 'pg_trgm', database: 'shop' },
     host,
     given: (host) =>
@@ -116,7 +117,7 @@ contract(t, postgresql_extension, [
   },
 ])
 
-t.test('a dry run knows what earlier resources would create', async (t) => {
+t.test('a dry run knows the databases that earlier resources would create', async (t) => {
   const plan = planOf((r) => {
     postgresql_role(r, { name: 'shop' })
     postgresql_database(r, { name: 'shop', owner: 'shop' })
@@ -130,7 +131,7 @@ t.test('a dry run knows what earlier resources would create', async (t) => {
   t.equal((await run(plan, base)).counts.unchanged, 3)
 })
 
-t.test('a dry run does not know before the server is installed and runs', async (t) => {
+t.test('a dry run does not know the databases before the server is installed and runs', async (t) => {
   const database = { name: 'shop' }
   const installing = planOf((r) => {
     package_(r, { names: ['postgresql'] })
@@ -153,5 +154,5 @@ t.test('a dry run does not know before the server is installed and runs', async 
 
 t.test('refuses to remove the databases of the server', async (t) => {
   for (const name of ['postgres', 'template1'])
-    t.throws(() => planOf((r) => postgresql_database(r, { name, absent: true })))
+    t.throws(() => planOf((r) => postgresql_database(r, { name, absent: true })), { code: 'INVALID_PROP' })
 })

@@ -1,3 +1,4 @@
+/** Tests postgresql_role: roles, their rights, memberships and passwords. */
 import t from 'tap'
 import { postgresql_role } from '../../../resources/databases/postgresql_role.ts'
 import { belongsTo, verifierOf } from '../../../resources/databases/scram.ts'
@@ -21,7 +22,7 @@ contract(t, postgresql_role, [
     },
   },
   {
-    name: 'creates it with all properties',
+    name: 'creates a role with all properties',
     props: {
       name: "o'ne\\",
       login: false,
@@ -48,7 +49,7 @@ contract(t, postgresql_role, [
       }),
   },
   {
-    name: 'leaves undeclared properties, and a correct password',
+    name: 'leaves undeclared properties and a correct password unchanged',
     props: { name: 'shop', password: 's3cret', memberOf: ['a'] },
     host,
     given: (host) =>
@@ -76,14 +77,14 @@ contract(t, postgresql_role, [
     then: (t, host) => t.notOk('shop' in readPostgresql(host).roles),
   },
   {
-    name: 'nothing to remove',
+    name: 'does nothing if the role to remove does not exist',
     props: { name: 'shop', absent: true },
     host,
     given: (host) => givePostgresql(host),
     changes: [],
   },
   {
-    name: 'a role that it cannot be a member of',
+    name: 'fails if a role that it must be a member of does not exist',
     props: { name: 'shop', memberOf: ['readers'] },
     host,
     given: (host) => givePostgresql(host),
@@ -91,7 +92,7 @@ contract(t, postgresql_role, [
   },
 ])
 
-t.test('knows the text that PostgreSQL stores', async (t) => {
+t.test('recognizes a password by the text that PostgreSQL stores', async (t) => {
   // As PostgreSQL 15 has stored it.
   const stored =
     'SCRAM-SHA-256$4096:fF3k8L/F4MTSjNcYD5hXEA==$mKwuCvKQkoqx3b9zkWzDLHr2eRdtmXsHLUJir3x3LEI=:KhPQKp7VGOGU4LWhiNqGgA2j9GOSGhvEjyLjN8lEDaA='

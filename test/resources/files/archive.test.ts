@@ -1,3 +1,4 @@
+/** Tests archive: unpacking tar and zip files from servers and from the host, and members that it refuses. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -26,7 +27,7 @@ const leftovers = (host: VirtualHost) => host.list('/srv').filter((name) => name
 
 contract(t, archive, [
   {
-    name: 'unpacked where nothing is',
+    name: 'unpacks to a missing path',
     props: { url, into },
     host,
     changes: ['replace /kind = "filled"'],
@@ -36,7 +37,7 @@ contract(t, archive, [
     },
   },
   {
-    name: 'unpacked into an empty directory, which keeps its mode',
+    name: 'unpacks into an empty directory, which keeps its mode',
     props: { url, into, sha256: digest.toUpperCase() },
     given: (host) => host.given(into, null, '0770'),
     host,
@@ -51,14 +52,14 @@ contract(t, archive, [
     changes: [],
   },
   {
-    name: 'left alone behind a link as well',
+    name: 'leaves a directory with content alone behind a link',
     props: { url: 'http://gone.example/', into },
     given: (host) => host.given('/mnt/mine', 'x').given(into, { link: '/mnt' }),
     host,
     changes: [],
   },
   {
-    name: 'purge removes the existing content',
+    name: 'removes the existing content with purge',
     props: { url, into, purge: true },
     given: (host) => host.given('/srv/eggs/mine', 'x'),
     host,
@@ -66,7 +67,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), leftovers(host)], [['a.egg', 'sub'], []]),
   },
   {
-    name: 'from this host, without the top directory, owned by another account',
+    name: 'unpacks a file of this host without the top directory, owned by another account',
     props: { url: '/var/tmp/eggs.tar', into, strip: 1, owner: 'deploy', group: 'root' },
     given: (host) => {
       host.given('/var/tmp/eggs.tar', packed({ 'eggs/a.egg': 'A', 'eggs/sub/b.egg': 'B', top: 'gone' }))
@@ -76,7 +77,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), host.lstat('/srv/eggs/sub/b.egg')?.uid], [['a.egg', 'sub'], 1000]),
   },
   {
-    name: 'a zip file, without the top directory',
+    name: 'unpacks a zip file without the top directory',
     props: {
       url: 'file:///var/tmp/a%20b.zip',
       into,
@@ -91,7 +92,7 @@ contract(t, archive, [
     then: (t, host) => t.match([host.list(into), host.readText('/srv/eggs/b/c')], [['a', 'b'], 'C']),
   },
   {
-    name: 'merged: adds missing and empty entries, the rest stays',
+    name: 'merge: adds missing and empty entries, and keeps the rest',
     props: { url, into: '/srv/shared', merge: true, except: ['var', 'env*'] },
     given: (host) =>
       host
@@ -129,92 +130,102 @@ contract(t, archive, [
     },
   },
   {
-    name: 'a wrong digest',
+    name: 'fails if a download has another digest',
     props: { url, into, sha256: '0'.repeat(64) },
     host,
     fails: /has the sha256 [0-9a-f]{64}, not 0000/,
   },
   {
-    name: 'a wrong digest on this host',
+    name: 'fails if a file of this host has another digest',
     props: { url: '/a.tar', into, sha256: '0'.repeat(64) },
     given: (host) => host.given('/a.tar', plain),
     host,
     fails: /has the sha256 [0-9a-f]{64}, not 0000.*change sha256 only/s,
   },
-  { name: 'not there on the server', props: { url: 'http://gone.example/x', into }, host, fails: /answered 404/ },
-  { name: 'not there on this host', props: { url: '/gone.tar', into }, host, fails: /no archive \/gone\.tar/ },
   {
-    name: 'a page in place of it',
+    name: 'fails if the server does not have the file',
+    props: { url: 'http://gone.example/x', into },
+    host,
+    fails: /answered 404/,
+  },
+  {
+    name: 'fails if this host does not have the file',
+    props: { url: '/gone.tar', into },
+    host,
+    fails: /no archive \/gone\.tar/,
+  },
+  {
+    name: 'fails if the server sends a page instead of an archive',
     props: { url, into },
     host: hostOptions('<html>'),
     fails: /cannot be unpacked.*the file is incomplete.*tar archive/s,
   },
   {
-    name: 'zip without unzip',
+    name: 'fails for a zip file if unzip is not installed',
     props: { url, into },
     host: hostOptions(packed({}, 'zip')),
     fails: /unzip is missing.*apt-get install unzip/s,
   },
   {
-    name: 'a member above',
+    name: 'refuses a member above the directory',
     props: { url, into },
     host: hostOptions(packed({ '../x': '' })),
     fails: /would leave.*from a source that you trust.*Member name contains/s,
   },
   {
-    name: 'an absolute member',
+    name: 'refuses a member with an absolute path',
     props: { url, into },
     host: hostOptions(packed({ '/etc/x': '' })),
     fails: /would leave.*from a source that you trust/s,
   },
   {
-    name: 'a member above, in a zip',
+    name: 'refuses a member above the directory in a zip file',
     props: { url, into },
     given: (host) => host.given('/usr/bin/unzip', ''),
     host: hostOptions(packed({ '../x': '' }, 'zip')),
     fails: /would leave/,
   },
   {
-    name: 'an absolute link',
+    name: 'refuses a link with an absolute target',
     props: { url, into },
     host: hostOptions(packed({ 'a/b': { link: '/etc' } })),
     fails: /would leave.*a\/b is a link to \/etc/s,
   },
   {
-    name: 'a link that leads out',
+    name: 'refuses a link that leads out of the directory',
     props: { url, into },
     host: hostOptions(packed({ 'a/b': { link: '../../x' } })),
     fails: /would leave.*a link to \.\.\/\.\.\/x/s,
   },
   {
-    name: 'a link that steps up after a step down',
+    name: 'refuses a link that leads out through a lower directory',
     props: { url, into },
     host: hostOptions(eggs),
     fails: /would leave/,
   },
   {
-    name: 'a file in the way',
+    name: 'fails if a file has its path',
     props: { url, into },
     given: (host) => host.given(into, 'x'),
     host,
     fails: /is a file, but a directory/,
   },
   {
-    name: 'a link in the way',
+    name: 'fails if a link has its path',
     props: { url, into, purge: true },
     given: (host) => host.given('/mnt/x', 'x').given(into, { link: '/mnt' }),
     host,
     fails: /is a link.*the directory that the link points to/s,
   },
   {
-    name: 'no directory around it',
+    name: 'fails if the parent directory does not exist',
     props: { url, into: '/srv/a/b' },
     host,
     fails: /directory \/srv\/a does not exist.*directory\(\)/s,
   },
 ])
 
-t.test('purge: fetches again only when url, digest or cause change', async (t) => {
+t.test('purge: fetches again only when URL, digest or cause change', async (t) => {
   const other = 'https://example.org/more.tgz'
   const host = new VirtualHost({ commands, downloads: { [url]: plain, [other]: packed({ new: 'N' }) } })
   const downloads = async (from: string, sha256?: string, release = '1') => {
@@ -235,7 +246,7 @@ t.test('purge: fetches again only when url, digest or cause change', async (t) =
   t.equal(await downloads(url, digest, '2'), 1)
 })
 
-t.test('merged: again if an added entry is removed, or the archive is another one', async (t) => {
+t.test('merge: unpacks again if an added entry is removed, or the archive is another one', async (t) => {
   const other = 'https://example.org/more.tgz'
   const host = new VirtualHost({ commands, downloads: { [url]: caches, [other]: packed({ 'media/a': 'A' }) } })
   host.given('/srv/shared/var/data', 'mine')
@@ -257,7 +268,7 @@ t.test('merged: again if an added entry is removed, or the archive is another on
   t.equal(host.readText('/srv/shared/media/a'), 'A')
 })
 
-t.test('a password with a percent sign in the URL', async (t) => {
+t.test('sends a password with a percent sign in the URL', async (t) => {
   const report = await run(
     planOf((r) => archive(r, { url: 'https://ann:50%off@gone.example/x.tgz', into })),
     new VirtualHost(host),
@@ -277,7 +288,7 @@ t.test('a failed unpack leaves the existing entries, and no temporary file', asy
   t.strictSame([host.list(into), leftovers(host)], [['mine'], []])
 })
 
-t.test('passwords are not shown, wherever they were given', async (t) => {
+t.test('shows no password, wherever it was given', async (t) => {
   for (const props of [
     { url: 'https://ann:s3cretword@gone.example/x.tgz', into },
     { url: 'https://gone.example/s3cretword/x.tgz', user: 'ann', password: 's3cretword', into },
@@ -291,7 +302,7 @@ t.test('passwords are not shown, wherever they were given', async (t) => {
   }
 })
 
-t.test('a dry run does not know its content', async (t) => {
+t.test('a dry run does not know the unpacked files', async (t) => {
   const plan = planOf((r) => {
     archive(r, { url, into })
     file(r, { path: '/srv/eggs/a.egg', content: 'mine' })

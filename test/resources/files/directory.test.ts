@@ -1,3 +1,4 @@
+/** Tests directory: creating, correcting and removing directories, and paths that it refuses. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { directory } from '../../../resources/files/directory.ts'
@@ -55,7 +56,7 @@ contract(t, directory, [
       ),
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if mode and owner are correct',
     props: { path, mode: '0755' },
     given: (host) => host.given(`${path}/inner`, 'x'),
     changes: [],
@@ -77,7 +78,7 @@ contract(t, directory, [
       ),
   },
   {
-    name: 'a link of another account: root would give away its target',
+    name: 'refuses a link of another account, which would get mode and owner on its target',
     props: { path, mode: '0770', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -86,7 +87,7 @@ contract(t, directory, [
     fails: /is a link that deploy can change: \/srv\/site\/shared belongs to that account name the directory/,
   },
   {
-    name: 'a link that another account may have created, since it owns a directory above',
+    name: 'refuses a link below a directory of another account',
     props: { path, mode: '0770', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -95,64 +96,64 @@ contract(t, directory, [
     fails: /is a link that deploy can change: \/srv\/site belongs to that account name/,
   },
   {
-    name: 'a dangling link',
+    name: 'refuses a dangling link',
     props: { path },
     given: (host) => host.given(path, { link: '/nowhere' }),
     fails: /is a link.*points nowhere/s,
   },
   {
-    name: 'a link to a file',
+    name: 'refuses a link to a file',
     props: { path },
     given: (host) => host.given('/srv/f', '').given(path, { link: '/srv/f' }),
     fails: /is a file/,
   },
   {
-    name: 'a socket in the way',
+    name: 'fails if a socket has its path',
     props: { path },
     given: (host) => host.given(path, { other: true }),
     fails: /is a device, socket or pipe, but a directory was declared/,
   },
   {
-    name: 'a file in the way',
+    name: 'fails if a file has its path',
     props: { path },
     given: (host) => host.given(path, 'x'),
     fails: /is a file, but a directory was declared.*move it away/s,
   },
   {
-    name: 'requires its parent',
+    name: 'fails if its parent does not exist',
     props: { path: '/srv/no/where' },
     fails: /no such file or directory.*declare the directory/s,
   },
   {
-    name: 'absent with all its content',
+    name: 'removes a directory with all its content',
     props: { path, absent: true },
     given: (host) => host.given(`${path}/a/b`, 'x').given(`${path}/loop`, { link: '..' }).given('/srv/site/kept', 'x'),
     changes: ['replace /kind = "absent"'],
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
   },
   {
-    name: 'removes the rest of a killed run too',
+    name: 'removes what a killed run left',
     props: { path, absent: true },
     given: (host) => host.given('/srv/site/.shared.removing/a', 'x').given('/srv/site/kept', 'x'),
     changes: ['replace /kind = "absent"'],
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['kept']),
   },
   {
-    name: 'removes the rest also before it creates the directory again',
+    name: 'removes what a killed run left before it creates the directory again',
     props: { path },
     given: (host) => host.given('/srv/site/.shared.removing/a', 'x'),
     then: (t, host) => t.strictSame(host.list('/srv/site'), ['shared']),
   },
-  { name: 'away already', props: { path, absent: true }, changes: [] },
+  { name: 'does nothing if the directory to remove is missing', props: { path, absent: true }, changes: [] },
   {
-    name: 'does not remove a link',
+    name: 'fails to remove a link',
     props: { path, absent: true },
     given: (host) => host.given('/mnt/x', '').given(path, { link: '/mnt' }),
     fails: /is a link, but a directory was declared absent take it away with symlink/,
   },
 ])
 
-t.test('killed during the removal: the whole directory exists, or nothing', async (t) => {
+t.test('after a kill during the removal, the whole directory exists or nothing', async (t) => {
   for (let at = 1; ; at++) {
     let count = 0
     const host = new VirtualHost({
@@ -168,22 +169,25 @@ t.test('killed during the removal: the whole directory exists, or nothing', asyn
   }
 })
 
-t.test('in a dry run, it exists for its new content, and is missing for its old content', async (t) => {
-  const host = new VirtualHost()
-  host.given('/srv/old/x', 'x')
-  const plan = planOf((r) => {
-    directory(r, { path: '/srv/new/deep', parents: true })
-    file(r, { path: '/srv/new/deep/a', content: 'a' })
-    directory(r, { path: '/srv/old', absent: true })
-    file(r, { path: '/srv/old/x', absent: true })
-    directory(r, { path: '/etc', mode: '0700' })
-  })
-  const before = host.changes.length
-  const report = await run(plan, new VirtualHost({ base: host }), 'plan')
-  t.strictSame(
-    report.resources.map(({ outcome }) => outcome),
-    ['planned', 'planned', 'planned', 'planned'],
-  )
-  t.equal(report.counts.unchanged, 1)
-  t.equal(host.changes.length, before)
-})
+t.test(
+  'in a dry run, a planned directory exists for new content, and a planned removal hides old content',
+  async (t) => {
+    const host = new VirtualHost()
+    host.given('/srv/old/x', 'x')
+    const plan = planOf((r) => {
+      directory(r, { path: '/srv/new/deep', parents: true })
+      file(r, { path: '/srv/new/deep/a', content: 'a' })
+      directory(r, { path: '/srv/old', absent: true })
+      file(r, { path: '/srv/old/x', absent: true })
+      directory(r, { path: '/etc', mode: '0700' })
+    })
+    const before = host.changes.length
+    const report = await run(plan, new VirtualHost({ base: host }), 'plan')
+    t.strictSame(
+      report.resources.map(({ outcome }) => outcome),
+      ['planned', 'planned', 'planned', 'planned'],
+    )
+    t.equal(report.counts.unchanged, 1)
+    t.equal(host.changes.length, before)
+  },
+)

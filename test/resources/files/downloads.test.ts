@@ -116,7 +116,7 @@ for (const [name, fault] of Object.entries(faults))
     await host.close()
   })
 
-t.test('the error of a download that was ended has its progress', async (t) => {
+t.test('the error of a download that was ended reports its progress', async (t) => {
   for (const [name, { answer, message }] of Object.entries(faults).filter(([, { isEndless }]) => isEndless)) {
     const url = await serve(t, answer)
     const directory = scratch(t)

@@ -1,3 +1,4 @@
+/** Tests file: content, mode and owner of a file, and paths that it refuses. */
 import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
@@ -24,40 +25,40 @@ const logo = recipeFile(recipe, './logo.png')
 
 contract(t, file, [
   {
-    name: 'made from a text file of the recipe',
+    name: 'creates a file from a text file of the recipe',
     props: { path, source: motd, mode: '0640' },
     changes: ['replace /mode = "0640"', 'replace /content = "hello\\n"', 'replace /kind = "file"'],
     then: (t, host) => t.match([host.readText(path), host.lstat(path)?.mode], ['hello\n', '0640']),
   },
   {
-    name: 'made from a binary file of the recipe, byte for byte',
+    name: 'creates a file from a binary file of the recipe, byte for byte',
     props: { path, source: logo },
     given: (host) => host.given(path, 'old'),
     changes: [`replace /content = "binary, 7 bytes, sha256 ${logo.sha256}"`],
     then: (t, host) => t.strictSame(host.readBytes(path), png),
   },
   {
-    name: 'a text file of the recipe that exists already',
+    name: 'does nothing if the text file of the recipe is installed',
     props: { path, source: motd },
     given: (host) => host.given(path, 'hello\n'),
     changes: [],
   },
   {
-    name: 'a binary file of the recipe, checked before it replaces another',
+    name: 'fails if the check refuses a binary file of the recipe',
     props: { path, source: logo, verify: { command: ['check', '%{path}'] } },
     given: (host) => host.given('/usr/bin/check', '', '0755').given(path, 'old'),
     host: { commands: () => ({ status: 1, stderr: 'no image' }) },
-    fails: /check does not take the new content/,
+    fails: /check rejects the new content/,
     then: (t, host) => t.equal(host.readText(path), 'old'),
   },
   {
-    name: 'made where nothing is',
+    name: 'creates a missing file',
     props: { path, content: 'hello\n' },
     changes: ['replace /content = "hello\\n"', 'replace /kind = "file"'],
     then: (t, host) => t.match([host.readText(path), host.lstat(path)], ['hello\n', { mode: '0644', uid: 0 }]),
   },
   {
-    name: 'made with mode and owner in one step',
+    name: 'creates a file with mode and owner in one step',
     props: { path, content: 's', mode: '0600', owner: 'deploy', group: 'deploy' },
     given: withDeploy,
     then: (t, host) => {
@@ -66,7 +67,7 @@ contract(t, file, [
     },
   },
   {
-    name: 'content replaced; mode and owner stay as found',
+    name: 'replaces the content, and keeps mode and owner',
     props: { path, content: 'new' },
     given: (host) => {
       withDeploy(host)
@@ -77,7 +78,7 @@ contract(t, file, [
       t.match([host.readText(path), host.lstat(path)], ['new', { mode: '0640', uid: 1000, gid: 1000 }]),
   },
   {
-    name: 'only mode and owner put right, the content not written',
+    name: 'corrects mode and owner, and does not write the content',
     props: { path, content: 'same', mode: '4750', owner: 'deploy' },
     given: (host) => {
       withDeploy(host)
@@ -87,86 +88,91 @@ contract(t, file, [
     then: (t, host) => t.match([writes(host), host.lstat(path)], [[], { mode: '4750', uid: 1000, gid: 0 }]),
   },
   {
-    name: 'left alone where it is right',
+    name: 'leaves a correct file unchanged',
     props: { path, content: 'x', mode: '0644' },
     given: (host) => host.given(path, 'x'),
     changes: [],
   },
   {
-    name: 'empty is a content too',
+    name: 'writes an empty content',
     props: { path, content: '' },
     given: (host) => host.given(path, 'x'),
     changes: ['replace /content = ""'],
   },
   {
-    name: 'any text is written unchanged',
+    name: 'writes any text unchanged',
     props: { path, content: odd },
     then: (t, host) => t.equal(host.readText(path), odd),
   },
-  { name: 'and is known again', props: { path, content: odd }, given: (host) => host.given(path, odd), changes: [] },
   {
-    name: 'one line end is not the other',
+    name: 'recognizes any text that it wrote',
+    props: { path, content: odd },
+    given: (host) => host.given(path, odd),
+    changes: [],
+  },
+  {
+    name: 'distinguishes line ends',
     props: { path, content: 'a\n' },
     given: (host) => host.given(path, 'a\r\n'),
     changes: ['replace /content = "a\\n"'],
   },
   {
-    name: 'a dangling link is replaced, and its target is not created',
+    name: 'replaces a dangling link, and does not create its target',
     props: { path, content: 'x' },
     given: (host) => host.given(path, { link: '/srv/nowhere' }),
     changes: ['replace /content', 'replace /kind'],
     then: (t, host) => t.match([host.lstat(path)?.kind, host.lstat('/srv/nowhere')], ['file', null]),
   },
   {
-    name: 'a link is replaced, and its target is unchanged',
+    name: 'replaces a link, and leaves its target unchanged',
     props: { path, content: 'x' },
     given: (host) => host.given('/srv/real', 'real').given(path, { link: '/srv/real' }),
     then: (t, host) => t.match([host.lstat(path)?.kind, host.readText('/srv/real')], ['file', 'real']),
   },
   {
-    name: 'a directory in the way',
+    name: 'fails if a directory has its path',
     props: { path, content: 'x' },
     given: (host) => host.given(`${path}/inner`, 'x'),
     fails: /\/etc\/motd is a directory.*mv \/etc\/motd/s,
   },
   {
-    name: 'kept away',
+    name: 'removes a file',
     props: { path, absent: true },
     given: (host) => host.given(path, 'x'),
     changes: ['replace /content = null', 'replace /kind = "absent"'],
     then: (t, host) => t.equal(host.lstat(path), null),
   },
-  { name: 'away already', props: { path, absent: true }, changes: [] },
+  { name: 'does nothing if the file to remove is missing', props: { path, absent: true }, changes: [] },
   {
-    name: 'a directory is not kept away by it',
+    name: 'fails to remove a directory',
     props: { path, absent: true },
     given: (host) => host.given(path, null),
     fails: 'is a directory',
   },
   {
-    name: 'its directory must exist',
+    name: 'fails if its directory does not exist',
     props: { path: '/srv/no/where', content: 'x' },
     fails: /no such file or directory.*declare the directory/s,
   },
   {
-    name: 'a file where its directory should be',
+    name: 'fails if its directory is a file',
     props: { path: '/srv/f/x', content: 'x' },
     given: (host) => host.given('/srv/f', ''),
     fails: /a part of the path is not a directory/,
   },
   {
-    name: 'an owner that is not there',
+    name: 'fails if its owner does not exist',
     props: { path, content: 'x', owner: 'nobody-here' },
     fails: /no account nobody-here.*user\(\)/s,
   },
   {
-    name: 'a group that is not there',
+    name: 'fails if its group does not exist',
     props: { path, content: 'x', group: 'nobody-here' },
     fails: /no group nobody-here.*group\(\)/s,
   },
 ])
 
-t.test('a sensitive file shows neither its content nor the former one', async (t) => {
+t.test('shows neither the new nor the old content of a sensitive file', async (t) => {
   const host = new VirtualHost()
   host.given('/srv/secret', 'old-content', '0644')
   const plan = planOf((r) => file(r, { path: '/srv/secret', content: 'new-content', mode: '0600', sensitive: true }))
@@ -184,7 +190,7 @@ t.test('reports a long content by its digest', async (t) => {
   t.match(patchOf(report)[0], /^replace \/content = "\(10000 bytes, sha256 [0-9a-f]{64}\)"$/)
 })
 
-t.test('a dry run finds it behind a planned link', async (t) => {
+t.test('a dry run finds a file behind a planned link', async (t) => {
   const plan = planOf((r) => {
     symlink(r, { path: '/srv/current', target: 'releases' })
     file(r, { path: '/srv/current/a', content: 'x' })
@@ -199,7 +205,7 @@ t.test('a dry run finds it behind a planned link', async (t) => {
 })
 
 t.test(
-  'damaged beside its verified copy: repaired before everything else; not where another text was declared',
+  'repairs a damaged file beside its verified copy before other resources run, unless another text was declared',
   async (t) => {
     const [copy, enabled] = ['/etc/nginx/sites-available/shop', '/etc/nginx/sites-enabled/shop']
     const planWith = (content: string) =>
@@ -227,7 +233,7 @@ t.test(
   },
 )
 
-t.test('properties are checked before anything is done', (t) => {
+t.test('checks properties before any change', (t) => {
   const wrong = (props: Record<string, unknown>) => () => planOf((r) => file(r, props as never))
   t.throws(wrong({ path: 'etc/motd', content: '' }), { message: /property path: an absolute path .got "etc\/motd"/ })
   t.throws(wrong({ path: '/etc/../motd', content: '' }), { message: /without '\.' or '\.\.'/ })

@@ -1,3 +1,4 @@
+/** Tests line_in_file: replacing, adding and removing one line of a file. */
 import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -6,96 +7,135 @@ import { contract, failureOf, patchOf, planOf, run } from '../../support/contrac
 
 const path = '/etc/app.conf'
 const root = { path, line: 'root = no', match: '^#?root\\b' }
-const holds = (content: string, mode = '0644') => ({
+const withContent = (content: string, mode = '0644') => ({
   given: (host: VirtualHost) => void host.given(path, content, mode),
 })
-const becomes = (content: string) => ({
+const endsAs = (content: string) => ({
   then: (t: { equal(a: unknown, b: unknown): unknown }, host: VirtualHost) =>
     void t.equal(host.readText(path), content),
 })
 
 contract(t, line_in_file, [
   {
-    name: 'replaces the line that matches, where it is',
+    name: 'replaces the matching line at its position',
     props: root,
-    ...holds('a\n#root = yes\nb\n', '0640'),
+    ...withContent('a\n#root = yes\nb\n', '0640'),
     changes: ['replace /lines/0 = "root = no"'],
     then(t, host) {
       t.equal(host.readText(path), 'a\nroot = no\nb\n')
       t.equal(host.stat(path)?.mode, '0640')
     },
   },
-  { name: 'finds the line', props: root, ...holds('a\nroot = no\n'), changes: [], ...becomes('a\nroot = no\n') },
   {
-    name: 'adds it at the end',
+    name: 'leaves a correct line unchanged',
     props: root,
-    ...holds('a\nb'),
+    ...withContent('a\nroot = no\n'),
+    changes: [],
+    ...endsAs('a\nroot = no\n'),
+  },
+  {
+    name: 'adds a missing line at the end',
+    props: root,
+    ...withContent('a\nb'),
     changes: ['add /lines/0'],
-    ...becomes('a\nb\nroot = no\n'),
+    ...endsAs('a\nb\nroot = no\n'),
   },
-  { name: 'at the start', props: { ...root, insertAt: 'start' }, ...holds('a\n'), ...becomes('root = no\na\n') },
   {
-    name: 'after a line',
+    name: 'adds a missing line at the start',
+    props: { ...root, insertAt: 'start' },
+    ...withContent('a\n'),
+    ...endsAs('root = no\na\n'),
+  },
+  {
+    name: 'adds a missing line after another line',
     props: { ...root, insertAfter: '^\\[a' },
-    ...holds('[a]\n[b]\n'),
-    ...becomes('[a]\nroot = no\n[b]\n'),
+    ...withContent('[a]\n[b]\n'),
+    ...endsAs('[a]\nroot = no\n[b]\n'),
   },
   {
-    name: 'before a line',
+    name: 'adds a missing line before another line',
     props: { ...root, insertBefore: '^\\[b' },
-    ...holds('[a]\n[b]\n'),
-    ...becomes('[a]\nroot = no\n[b]\n'),
+    ...withContent('[a]\n[b]\n'),
+    ...endsAs('[a]\nroot = no\n[b]\n'),
   },
   {
-    name: 'a line that does not match its expression',
+    name: 'replaces a line by one that the expression does not match',
     props: { path, line: 'new', match: '^old$' },
-    ...holds('old\n'),
-    ...becomes('new\n'),
+    ...withContent('old\n'),
+    ...endsAs('new\n'),
   },
   {
-    name: 'takes a dollar sign literally',
+    name: 'writes a dollar sign literally',
     props: { path, line: '$1 $& \\n', match: '^old$' },
-    ...holds('old\n'),
-    ...becomes('$1 $& \\n\n'),
+    ...withContent('old\n'),
+    ...endsAs('$1 $& \\n\n'),
   },
-  { name: 'keeps the line ends of Windows', props: root, ...holds('a\r\nroot\r\n'), ...becomes('a\r\nroot = no\r\n') },
+  { name: 'keeps line ends of Windows', props: root, ...withContent('a\r\nroot\r\n'), ...endsAs('a\r\nroot = no\r\n') },
   {
-    name: 'removes all lines that match',
+    name: 'removes all matching lines',
     props: { ...root, absent: true },
-    ...holds('root = 1\na\n#root\n'),
-    ...becomes('a\n'),
+    ...withContent('root = 1\na\n#root\n'),
+    ...endsAs('a\n'),
   },
-  { name: 'nothing to remove', props: { ...root, absent: true }, ...holds('a\n'), changes: [] },
-  { name: 'nothing to remove in no file', props: { ...root, absent: true }, changes: [] },
+  {
+    name: 'does nothing if no line to remove matches',
+    props: { ...root, absent: true },
+    ...withContent('a\n'),
+    changes: [],
+  },
+  {
+    name: 'does nothing if the file does not exist and the line must be absent',
+    props: { ...root, absent: true },
+    changes: [],
+  },
   {
     name: 'creates the file with its mode',
     props: { ...root, create: true, mode: '0600' },
     changes: ['replace /mode', 'add /lines/0', 'replace /exists'],
     then: (t, host) => void t.equal(host.stat(path)?.mode, '0600'),
   },
-  { name: 'sets the mode only', props: { ...root, mode: '0600' }, ...holds('root = no\n'), changes: ['replace /mode'] },
-  { name: 'the same line twice', props: { path, line: 'a' }, ...holds('a\na\n'), changes: [] },
   {
-    name: 'several lines that match',
+    name: 'changes only the mode of a file with the line',
+    props: { ...root, mode: '0600' },
+    ...withContent('root = no\n'),
+    changes: ['replace /mode'],
+  },
+  { name: 'accepts a file with the line twice', props: { path, line: 'a' }, ...withContent('a\na\n'), changes: [] },
+  {
+    name: 'fails if several lines match',
     props: root,
-    ...holds('root = no\n#root\n'),
+    ...withContent('root = no\n#root\n'),
     fails: /several lines .* line 1, 2.*extend "match"/,
   },
   {
-    name: 'several places',
+    name: 'fails if several lines match insertAfter',
     props: { ...root, insertAfter: 'a' },
-    ...holds('a\na\n'),
+    ...withContent('a\na\n'),
     fails: /2 lines of .*extend "insertAfter"/,
   },
   {
-    name: 'no such place',
+    name: 'fails if no line matches insertBefore',
     props: { ...root, insertBefore: 'x' },
-    ...holds('a\n'),
+    ...withContent('a\n'),
     fails: /no line of .*correct "insertBefore"/,
   },
-  { name: 'no file', props: root, fails: /the file \/etc\/app\.conf does not exist.*set create to true/ },
-  { name: 'a directory', props: root, given: (host) => void host.given(path, null), fails: /is a directory/ },
-  { name: 'a link', props: root, given: (host) => void host.given(path, { link: '/etc/passwd' }), fails: /is a link/ },
+  {
+    name: 'fails if the file does not exist',
+    props: root,
+    fails: /the file \/etc\/app\.conf does not exist.*set create to true/,
+  },
+  {
+    name: 'fails if the path is a directory',
+    props: root,
+    given: (host) => void host.given(path, null),
+    fails: /is a directory/,
+  },
+  {
+    name: 'fails if the path is a link',
+    props: root,
+    given: (host) => void host.given(path, { link: '/etc/passwd' }),
+    fails: /is a link/,
+  },
 ])
 
 t.test('refuses several lines, and invalid expressions', async (t) => {
@@ -105,10 +145,10 @@ t.test('refuses several lines, and invalid expressions', async (t) => {
     { ...root, match: '(' },
     { ...root, insertAfter: 'a', insertBefore: 'b' },
   ])
-    t.throws(() => planOf((r) => line_in_file(r, props)))
+    t.throws(() => planOf((r) => line_in_file(r, props)), { code: 'INVALID_PROP' })
 })
 
-t.test('a file in another encoding stays as it is', async (t) => {
+t.test('leaves a file in another encoding unchanged', async (t) => {
   const host = new VirtualHost()
   host.writeFile(path, Buffer.from([0x61, 0xe4, 0x0a]))
   t.match(
@@ -123,7 +163,7 @@ t.test('a file in another encoding stays as it is', async (t) => {
   t.equal(host.readBytes(path)?.length, 3)
 })
 
-t.test('any file: the other lines stay, and a second run changes nothing', async () => {
+t.test('keeps the other lines of any file, and changes nothing in a second run', async () => {
   const text = fc
     .array(fc.constantFrom('a', 'root', '#root 1', '', ' x '))
     .map((lines) => lines.map((line) => `${line}\n`).join(''))

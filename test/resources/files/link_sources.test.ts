@@ -1,3 +1,4 @@
+/** Tests link_sources: the files and directories that links of a release lead to. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { link_sources } from '../../../resources/files/link_sources.ts'
@@ -22,7 +23,7 @@ contract(t, link_sources, [
     },
   },
   {
-    name: 'existing paths stay unchanged, also a file instead of a directory',
+    name: 'leaves existing paths unchanged, also a file instead of a directory',
     props,
     given: (host) =>
       host
@@ -32,13 +33,13 @@ contract(t, link_sources, [
     changes: [],
   },
   {
-    name: 'a missing file',
+    name: 'fails if a file is missing',
     props: { ...props, files: ['config/.env', 'settings.py'] },
     given: (host) => host.given(shared, null),
     fails: /shared files that do not exist: .*\/config\/\.env, .*\/settings\.py create them.*deploy\.shop\.create_dirs/,
   },
   {
-    name: 'a link to a disk that is not mounted',
+    name: 'fails at a link to a disk that is not mounted',
     props,
     given: (host) => host.given(`${shared}/config/.env`, '').given(`${shared}/uploads`, { link: '/mnt/uploads' }),
     fails: /\/uploads is a link that points nowhere .*readlink/,

@@ -1,3 +1,4 @@
+/** Tests mount: the line in fstab, the directory and the mount itself. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
@@ -45,7 +46,7 @@ const becomes = (content: string) => ({
 
 contract(t, mount, [
   {
-    name: 'adds the line, creates the directory and mounts',
+    name: 'adds the line, creates the directory and mounts it',
     props,
     host,
     given: given(root),
@@ -55,16 +56,16 @@ contract(t, mount, [
       t.equal(host.stat('/srv/blobs')?.kind, 'directory')
     },
   },
-  { name: 'leaves it alone', props, host, given: given(`${root}${line}`, mounted), changes: [] },
+  { name: 'leaves a correct mount alone', props, host, given: given(`${root}${line}`, mounted), changes: [] },
   {
-    name: 'takes another spelling of the line',
+    name: 'accepts another spelling of the line',
     props,
     host,
     given: given(line.replaceAll(' ', '\t'), mounted),
     changes: [],
   },
   {
-    name: 'mounts a missing mount',
+    name: 'mounts what fstab lists and is not mounted',
     props,
     host,
     given: given(line),
@@ -78,7 +79,7 @@ contract(t, mount, [
     ...becomes(`nas:/blobs /srv/blobs nfs ro,noexec 0 0\n${root}`),
   },
   {
-    name: 'a path with a blank',
+    name: 'escapes a path with a blank',
     props: { ...props, path: '/srv/my blobs' },
     host: { commands: () => ({}) },
     given: given('', 'x /srv/my\\040blobs nfs rw,noatime 0 0\n'),
@@ -91,9 +92,15 @@ contract(t, mount, [
     given: given(`${root}${line}`, mounted),
     ...becomes(root),
   },
-  { name: 'nothing to remove', props: { path: '/srv/blobs', absent: true }, host, given: given(root), changes: [] },
   {
-    name: 'in use',
+    name: 'does nothing if there is nothing to unmount or remove',
+    props: { path: '/srv/blobs', absent: true },
+    host,
+    given: given(root),
+    changes: [],
+  },
+  {
+    name: 'fails to unmount a directory in use',
     props: { path: '/srv/blobs', absent: true },
     host,
     given(host) {
@@ -113,7 +120,7 @@ contract(t, mount, [
     changes: ['replace /connected = true'],
   },
   {
-    name: 'leaves a GlusterFS mount to its client',
+    name: 'leaves the connection of a GlusterFS mount to its client',
     props: { ...props, type: 'glusterfs' },
     host,
     given(host) {
@@ -133,7 +140,7 @@ contract(t, mount, [
     changes: ['replace /connected = true'],
   },
   {
-    name: 'seals the directory, which has empty ones only',
+    name: 'seals a directory that has only empty directories',
     props: { ...props, sealed: true },
     host,
     given(host) {
@@ -147,7 +154,7 @@ contract(t, mount, [
     },
   },
   {
-    name: 'refuses to hide files',
+    name: 'fails if the mount would hide files',
     props: { ...props, sealed: true },
     host,
     given(host) {
@@ -157,7 +164,7 @@ contract(t, mount, [
     fails: /has files that a mount would hide, such as \/srv\/blobs\/blobstorage\/blob.*move them away/,
   },
   {
-    name: 'two lines',
+    name: 'fails if fstab has two lines for the path',
     props,
     host,
     given: given(`${line}${line}`),
@@ -165,7 +172,7 @@ contract(t, mount, [
   },
 ])
 
-t.test('refuses what no line can hold', async (t) => {
+t.test('refuses values that a line of fstab cannot contain', async (t) => {
   for (const wrong of [
     { options: ['a,b'] },
     { options: ['a b'] },
@@ -178,7 +185,7 @@ t.test('refuses what no line can hold', async (t) => {
   t.match(resources, [{ key: '/srv' }], 'one spelling of a path')
 })
 
-t.test('any field is read back', async () => {
+t.test('reads back any field that it writes', async () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
       if (/\0|\p{Surrogate}/u.test(text)) return

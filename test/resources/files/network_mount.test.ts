@@ -1,3 +1,4 @@
+/** Tests the checks of a directory on a network mount. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { network_mount } from '../../../resources/files/network_mount.ts'
@@ -17,16 +18,21 @@ const answering = { commands: probe(0) }
 const refused = /plone_instances\.nfs_blobs is set, but no network file system is mounted at \/srv\/blobs.*mount it/
 
 contract(t, network_mount, [
-  { name: 'nothing is mounted', props, given: (host) => void host.given('/proc/self/mounts', disk), fails: refused },
-  { name: 'no list of mounts', props, fails: refused },
   {
-    name: 'a local disk at the place',
+    name: 'fails if nothing is mounted',
+    props,
+    given: (host) => void host.given('/proc/self/mounts', disk),
+    fails: refused,
+  },
+  { name: 'fails if the list of mounts cannot be read', props, fails: refused },
+  {
+    name: 'fails if a local disk is mounted at the path',
     props,
     given: (host) => void host.given('/proc/self/mounts', `${disk}/dev/sdb /srv/blobs xfs rw 0 0\n`),
     fails: refused,
   },
   {
-    name: 'another directory is mounted',
+    name: 'fails if another directory is mounted',
     props,
     host: answering,
     given: (host) => void host.given('/proc/self/mounts', `${disk}nas:/b /srv/blobs2 nfs4 rw 0 0\n`),
@@ -41,7 +47,7 @@ contract(t, network_mount, [
     changes: [],
   })),
   {
-    name: 'a link to a directory on a mount with a blank',
+    name: 'accepts a link to a directory on a mount with a blank in its path',
     props,
     host: answering,
     given: (host) =>
@@ -52,35 +58,35 @@ contract(t, network_mount, [
     changes: [],
   },
   {
-    name: 'a server that does not answer',
+    name: 'fails if the server does not answer',
     props,
     host: { commands: probe(137) },
     given: (host) => void withMount(host),
     fails: /MOUNT_UNREACHABLE|mounted at \/srv\/blobs has not answered within 20 seconds.*start the server/,
   },
   {
-    name: 'a mount whose program has ended',
+    name: 'fails if the program of the mount has ended',
     props,
     host: { commands: probe(1, 'stat: cannot statx: Transport endpoint is not connected') },
     given: (host) => void withMount(host),
     fails: /mounted at \/srv\/blobs is not connected to its server.*start the server/,
   },
   {
-    name: 'the account owns the directory',
+    name: 'accepts a directory of the account',
     props: { ...props, account: 'root' },
     host: answering,
     given: (host) => void withMount(host).given('/srv/blobs', null),
     changes: [],
   },
   {
-    name: 'another account owns the directory',
+    name: 'fails if the directory belongs to another account',
     props: { ...props, account: 'deploy' },
     host: answering,
     given: (host) => void withMount(host).given('/srv/blobs', null),
     fails: /\/srv\/blobs on the mounted file system belongs to root, not to deploy.*id -u deploy/,
   },
   {
-    name: 'the server has no such directory',
+    name: 'fails if the server does not have the directory',
     props: { ...props, account: 'deploy' },
     host: { commands: probe(1) },
     given: (host) => void withMount(host),

@@ -29,20 +29,20 @@ const props = { path, content: 'events {}\n' }
 
 contract(t, file, [
   {
-    name: 'the original is kept, with its mode',
+    name: 'keeps the original with its mode',
     props,
     given: withPackage,
     changes: [`replace /content = ${JSON.stringify('events {}\n')}`],
     then: (t, host) => t.match([host.readText(copy), host.lstat(copy)], [original, { mode: '0640', uid: 0 }]),
   },
   {
-    name: 'of a file that somebody has changed nothing is kept',
+    name: 'keeps no copy of a file that somebody has changed',
     props,
     given: (host) => withPackage(host, `${original}# by hand\n`),
     then: (t, host) => t.equal(host.lstat(copy), null),
   },
   {
-    name: 'what ucf has installed is an original too',
+    name: 'keeps an original that ucf has installed',
     props,
     given(host) {
       withPackage(host)
@@ -53,13 +53,13 @@ contract(t, file, [
     then: (t, host) => t.equal(host.readText(copy), original),
   },
   {
-    name: 'one that is removed is kept as well',
+    name: 'keeps the original of a file that is removed',
     props: { path, absent: true },
     given: withPackage,
     then: (t, host) => t.match([host.lstat(path), host.readText(copy)], [null, original]),
   },
   {
-    name: 'only its mode changes: it stays the original',
+    name: 'makes no copy if only the mode changes',
     props: { path, content: original, mode: '0600' },
     given: withPackage,
     then: (t, host) => t.equal(host.lstat(copy), null),
@@ -75,7 +75,7 @@ async function reported(declare: Parameters<typeof planOf>[0], content?: string)
     const plan = planOf(declare)
     await converge(plan, host, { id: 'test', mode, handlers: [{ resource: (report) => void reports.push(report) }] })
   }
-  t.match(reports[1], { words: reports[0]?.words, texts: reports[0]?.texts }, 'the plan says the same')
+  t.match(reports[1], { words: reports[0]?.words, texts: reports[0]?.texts }, 'the plan reports the same')
   return reports[1]
 }
 
@@ -89,7 +89,7 @@ t.test('reports a replacement in one sentence; the patch stays machine-readable'
   t.match(changed, { words: undefined, texts: { before: 'by hand', after: 'events {}\n' } })
 })
 
-t.test('a second version of the package is kept in the place of the first', async (t) => {
+t.test('keeps the original of a new version of the package in place of the old one', async (t) => {
   const host = new VirtualHost()
   withPackage(host)
   await run(
@@ -111,7 +111,7 @@ t.test('a second version of the package is kept in the place of the first', asyn
   t.equal(host.changes.length, before)
 })
 
-t.test('remote_file keeps the original as well', async (t) => {
+t.test('remote_file keeps the original', async (t) => {
   const host = new VirtualHost({ commands: programs(archivePrograms) })
   withPackage(host)
   host.given('/srv/nginx.conf', 'events {}\n')

@@ -1,3 +1,4 @@
+/** Tests random_secret: creating a secret once, and keeping it from reports. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -10,7 +11,7 @@ const path = '/etc/secret'
 
 contract(t, random_secret, [
   {
-    name: 'made where nothing is',
+    name: 'creates a missing secret',
     props: { path },
     changes: ['replace /mode = "0600"', 'replace /kind = "file"'],
     then: (t, host) => {
@@ -26,27 +27,27 @@ contract(t, random_secret, [
     then: (t, host) => t.equal(host.readText(path), 'chosen\n'),
   },
   {
-    name: 'and kept from others',
+    name: 'corrects the mode of an existing secret',
     props: { path },
     given: (host) => void host.given(path, 'chosen\n', '0644'),
     changes: ['replace /mode = "0600"'],
     then: (t, host) => t.equal(host.readText(path), 'chosen\n'),
   },
   {
-    name: 'an empty file holds none',
+    name: 'replaces an empty file',
     props: { path, bytes: 32 },
     given: (host) => void host.given(path, '\n', '0600'),
     then: (t, host) => t.match(host.readText(path), /^[\w-]{43}\n$/),
   },
   {
-    name: 'a directory in the way',
+    name: 'fails if a directory has its path',
     props: { path },
     given: (host) => void host.given(path, null),
     fails: /is a directory, but a file with a secret was declared.*mv \/etc\/secret/s,
   },
 ])
 
-t.test('others get it, and no report shows it', async (t) => {
+t.test('passes the secret to other resources, and shows it in no report', async (t) => {
   const host = new VirtualHost()
   const plan = planOf((r) => {
     const secret = random_secret(r, { path })
@@ -66,7 +67,7 @@ t.test('others get it, and no report shows it', async (t) => {
   t.equal((await run(plan, host)).outcome, 'unchanged')
 })
 
-t.test('two of them are not the same', async (t) => {
+t.test('creates different secrets at two paths', async (t) => {
   const host = new VirtualHost()
   await run(
     planOf((r) => {

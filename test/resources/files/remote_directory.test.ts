@@ -1,3 +1,4 @@
+/** Tests remote_directory: installing a directory of a recipe with all its files. */
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
@@ -26,7 +27,7 @@ const complete = (host: VirtualHost) => {
   host.given(`${path}/logo.png`, Buffer.from([0x89, 0x50, 0, 0xff]))
 }
 
-t.test('a directory of a recipe lists its files, through links, without empty directories', async (t) => {
+t.test("lists the files of a recipe's directory, through links, without empty directories", async (t) => {
   t.strictSame(Object.keys(source.files), ['a.conf', 'link/more', 'logo.png', 'sub/b.conf', 'sub/deep/run'])
   t.strictSame(
     Object.values(source.files).map(({ executable }) => executable),
@@ -34,7 +35,7 @@ t.test('a directory of a recipe lists its files, through links, without empty di
   )
 })
 
-t.test('a file of the recipe that cannot be read is named', async (t) => {
+t.test('names a file of the recipe that cannot be read', async (t) => {
   const directory = t.testdir({ shop: { sub: {} } })
   const from = pathToFileURL(`${directory}/web.ts`).href
   symlinkSync('nothing', `${directory}/shop/sub/link`)
@@ -61,9 +62,9 @@ contract(t, remote_directory, [
       t.strictSame(modes, ['0755', '0644', '0755', '0755'])
     },
   },
-  { name: 'leaves a complete one alone', props: { path, source, purge: true }, given: complete, changes: [] },
+  { name: 'leaves a complete directory alone', props: { path, source, purge: true }, given: complete, changes: [] },
   {
-    name: 'replaces what differs, and nothing else',
+    name: 'replaces only files that differ',
     props: { path, source },
     given: (host) => {
       complete(host)
@@ -74,7 +75,7 @@ contract(t, remote_directory, [
       t.strictSame([host.readText(`${path}/sub/b.conf`), host.readText(`${path}/own`)], ['b\n', 'mine']),
   },
   {
-    name: 'purge removes what the recipe does not have',
+    name: 'removes files that the recipe does not have with purge',
     props: { path, source, purge: true },
     given: (host) => {
       complete(host)
@@ -110,7 +111,7 @@ contract(t, remote_directory, [
     },
   },
   {
-    name: 'replaces a link by the file of the recipe',
+    name: 'replaces a link by a file of the recipe',
     props: { path, source },
     given: (host) => {
       complete(host)
@@ -119,13 +120,13 @@ contract(t, remote_directory, [
     then: (t, host) => t.equal(host.lstat(`${path}/a.conf`)?.kind, 'file'),
   },
   {
-    name: 'refuses a directory in the place of a file',
+    name: 'fails if a directory is in the place of a file',
     props: { path, source },
     given: (host) => host.given('/srv', null).given(path, null).given(`${path}/a.conf`, null),
     fails: /a\.conf is a directory, but a file was declared/,
   },
   {
-    name: 'refuses to write through a link',
+    name: 'fails if a link is on the path of a file',
     props: { path, source, purge: true },
     given: (host) => host.given('/srv', null).given(path, { link: '/etc' }).given('/etc', null),
     fails: /\/srv\/shop is a link.*, but a directory was declared/,

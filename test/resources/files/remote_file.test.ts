@@ -1,3 +1,4 @@
+/** Tests remote_file: fetching files from servers, and copying files of the host. */
 import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
@@ -33,13 +34,13 @@ contract(t, remote_file, [
     changes: [`replace /content = "${sha256}"`],
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if file and mode are correct',
     props: { path, url: 'https://gone.example/', sha256 },
     given: (host) => host.given(path, 'new'),
     host,
     changes: [],
   },
-  { name: 'without a digest once for each URL', props: { path, url }, host },
+  { name: 'fetches a file without a digest once for each URL', props: { path, url }, host },
   {
     name: 'copies another file of the host',
     props: { path, url: '/var/tmp/app.war' },
@@ -48,41 +49,41 @@ contract(t, remote_file, [
     then: (t, host) => t.equal(host.readText(path), 'mine'),
   },
   {
-    name: 'corrects only its mode',
+    name: 'corrects the mode of a correct file',
     props: { path, url: 'file:///var/tmp/app.war', mode: '0600' },
     given: (host) => local('mine')(host.given(path, 'mine', '0644')),
     host,
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'a file with another digest',
+    name: 'fails if the file has another digest',
     props: { path, url: '/var/tmp/app.war', sha256 },
     given: local('cut short'),
     host,
     fails: /has the sha256 [0-9a-f]{64}, not .*fetch the file again/,
   },
   {
-    name: 'a missing source',
+    name: 'fails if the source does not exist',
     props: { path, url: '/var/tmp/app.war' },
     host,
     fails: /the file \/var\/tmp\/app\.war does not exist/,
   },
   {
-    name: 'a directory in the way',
+    name: 'fails if a directory has its path',
     props: { path, url, sha256 },
     given: (host) => host.given(path, null),
     host,
     fails: /is a directory.*mv/,
   },
   {
-    name: 'no directory for it',
+    name: 'fails if its directory does not exist',
     props: { path: '/none/app.war', url, sha256 },
     host,
     fails: /directory \/none does not exist/,
   },
 ])
 
-t.test('a copy follows its source', async (t) => {
+t.test('copies again when the source changes', async (t) => {
   const host = new VirtualHost({ commands })
   const plan = planOf((r) => void remote_file(r, { path, url: '/var/tmp/app.war' }))
   for (const content of ['one', 'two']) {
@@ -105,7 +106,7 @@ t.test('hides the login in a URL', async (t) => {
   t.strictSame(reported, ['fetching https://builds.example.com/app.war'])
 })
 
-t.test('a file that another account has made larger is replaced, and not read', async (t) => {
+t.test('replaces a file that another account has made larger without reading it', async (t) => {
   for (const props of [
     { path, url, sha256 },
     { path, url: '/var/tmp/app.war' },
@@ -129,7 +130,7 @@ t.test('a file that another account has made larger is replaced, and not read', 
   }
 })
 
-t.test('a digest is computed by parts, without a command', async (t) => {
+t.test('computes a digest in parts, without a command', async (t) => {
   const directory = scratch(t)
   const file = `${directory}/file`
   const bytes = randomBytes(9 * 1024 * 1024 + 5)

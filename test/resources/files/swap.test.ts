@@ -1,3 +1,4 @@
+/** Tests swap: swap areas in files. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { swap } from '../../../resources/files/swap.ts'
@@ -34,7 +35,7 @@ const done = { [path]: area(1), [table]: `${header}${entry(-2)}`, [fstab]: line 
 
 contract(t, swap, [
   {
-    name: 'makes the area and uses it',
+    name: 'creates an area and uses it',
     props: { path, size: '1M' },
     host,
     given: given({}),
@@ -45,9 +46,9 @@ contract(t, swap, [
       t.equal(host.lstat(`${path}.converge-new`), null)
     },
   },
-  { name: 'leaves it alone', props: { path, size: '1 MiB' }, host, given: given(done), changes: [] },
+  { name: 'leaves a correct area alone', props: { path, size: '1 MiB' }, host, given: given(done), changes: [] },
   {
-    name: 'another size',
+    name: 'replaces an area of another size',
     props: { path, size: '2M' },
     host,
     given: given(done),
@@ -55,7 +56,7 @@ contract(t, swap, [
     then: (t, host) => void t.match(host.readText(table), entry(-2)),
   },
   {
-    name: 'another priority',
+    name: 'changes the priority',
     props: { path, size: '1M', priority: 5 },
     host,
     given: given(done),
@@ -63,14 +64,14 @@ contract(t, swap, [
     then: (t, host) => void t.match(host.readText(table), entry(5)),
   },
   {
-    name: 'inactive, and readable by others',
+    name: 'activates an area, and corrects its mode',
     props: { path, size: '1M' },
     host,
     given: given({ ...done, [table]: header }, '0644'),
     changes: ['replace /active = true', 'replace /access = "0600 root"'],
   },
   {
-    name: 'removes it',
+    name: 'removes an area',
     props: { path, absent: true },
     host,
     given: given(done),
@@ -80,17 +81,29 @@ contract(t, swap, [
       t.equal(host.readText(fstab), '')
     },
   },
-  { name: 'nothing to remove', props: { path, absent: true }, host, given: given({}), changes: [] },
   {
-    name: 'a file with data',
+    name: 'does nothing if the area to remove is missing',
+    props: { path, absent: true },
+    host,
+    given: given({}),
+    changes: [],
+  },
+  {
+    name: 'fails if the file has data',
     props: { path, size: '1M' },
     host,
     given: given({ [path]: 'data' }),
     fails: /may hold data.*mv/,
   },
-  { name: 'a directory', props: { path: '/srv', absent: true }, host, given: given({}), fails: /\/srv is a directory/ },
   {
-    name: 'no directory',
+    name: 'fails if a directory has its path',
+    props: { path: '/srv', absent: true },
+    host,
+    given: given({}),
+    fails: /\/srv is a directory/,
+  },
+  {
+    name: 'fails if its directory does not exist',
     props: { path: '/none/x', size: '1M' },
     host,
     given: given({}),
@@ -101,5 +114,5 @@ contract(t, swap, [
 t.test('refuses an invalid size', async (t) => {
   for (const size of ['0M', '1', '1K', '1.5G', '-1M', '1T', '2GB'])
     t.throws(() => planOf((r) => swap(r, { path, size })), size)
-  t.throws(() => planOf((r) => swap(r, { path } as never)))
+  t.throws(() => planOf((r) => swap(r, { path } as never)), { code: 'INVALID_PROP' })
 })

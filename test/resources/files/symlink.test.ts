@@ -1,3 +1,4 @@
+/** Tests symlink: creating and switching links, and paths that it does not replace. */
 import t from 'tap'
 import { symlink } from '../../../resources/files/symlink.ts'
 import { contract } from '../../support/contract.ts'
@@ -10,32 +11,32 @@ contract(t, symlink, [
     then: (t, host) => t.equal(host.readLink('/srv/current'), '/srv/releases/1'),
   },
   {
-    name: 'switches with one rename',
+    name: 'switches a link with one rename',
     props: { path: '/srv/current', target: '/srv/releases/2' },
     given: (host) => host.given('/srv/current', { link: '/srv/releases/1' }),
     changes: ['replace /target = "/srv/releases/2"'],
     then: (t, host) => t.strictSame(host.changes.slice(-1), ['link /srv/current -> /srv/releases/2']),
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if the link is correct',
     props: { path: '/srv/current', target: 'releases/2' },
     given: (host) => host.given('/srv/current', { link: 'releases/2' }),
     changes: [],
   },
   {
-    name: 'a real directory is not replaced',
+    name: 'fails to replace a directory',
     props: { path: '/srv/current', target: '/srv/releases/2' },
     given: (host) => host.given('/srv/current/index.html', 'hello'),
     fails: /real directory.*mv \/srv\/current/s,
   },
   {
-    name: 'a real file is not replaced',
+    name: 'fails to replace a file',
     props: { path: '/srv/current', target: '/x' },
     given: (host) => host.given('/srv/current', 'hello'),
     fails: 'real file',
   },
   {
-    name: 'a pipe is not replaced',
+    name: 'fails to replace a pipe',
     props: { path: '/srv/current', target: '/x' },
     given: (host) => host.given('/srv/current', { other: true }),
     fails: '/srv/current is a pipe, socket or device, not a link',
@@ -47,7 +48,7 @@ contract(t, symlink, [
     changes: ['replace /target = null', 'replace /kind = "absent"'],
   },
   {
-    name: 'requires its directory',
+    name: 'fails if its directory does not exist',
     props: { path: '/srv/nowhere/current', target: '/x' },
     fails: /no such file or directory.*declare the directory/s,
   },

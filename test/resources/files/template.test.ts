@@ -1,3 +1,4 @@
+/** Tests template: rendering files, the mistakes it reports, and the helpers. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
@@ -16,43 +17,43 @@ const fails = (source: string, expected: RegExp, variables: Record<string, unkno
 
 contract(t, template, [
   {
-    name: 'made where nothing is',
+    name: 'creates a missing file',
     props: { path, source: 'port = {{port}}\n', variables: { port: 8081 }, mode: '0640' },
     changes: ['replace /mode = "0640"', 'replace /content = "port = 8081\\n"', 'replace /kind = "file"'],
     then: (t, host) => t.equal(host.readText(path), 'port = 8081\n'),
   },
   {
-    name: 'replaced where it differs, and only then',
+    name: 'replaces a different file',
     props: { path, source: '{{a}}', variables: { a: 'new' } },
     given: (host) => host.given(path, 'old', '0600'),
     changes: ['replace /content = "new"'],
     then: (t, host) => t.equal(host.lstat(path)?.mode, '0600'),
   },
   {
-    name: 'left alone where it is right',
+    name: 'leaves a correct file unchanged',
     props: { path, source: '{{a}}', variables: { a: 'x' } },
     given: (host) => host.given(path, 'x'),
     changes: [],
   },
   {
-    name: 'mode put right',
+    name: 'corrects the mode',
     props: { path, source: 'x', variables: {}, mode: '0600' },
     given: (host) => host.given(path, 'x'),
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'a directory in the way',
+    name: 'fails if a directory has its path',
     props: { path, source: 'x', variables: {} },
     given: (host) => host.given(path, null),
     fails: /is a directory.*mv/s,
   },
   {
-    name: 'text as it is: no escapes for HTML, any script, CRLF',
+    name: 'writes text without escapes for HTML, in any script, with CRLF',
     props: { path, source: '{{a}}\r\n<é&>\r\n', variables: { a: '<b> & "ü" 日本' } },
     then: (t, host) => t.equal(host.readText(path), '<b> & "ü" 日本\r\n<é&>\r\n'),
   },
   {
-    name: 'five megabytes',
+    name: 'renders a template of five megabytes',
     props: {
       path,
       source: `{{#each lines}}${'x'.repeat(1000)} {{this}}\n{{/each}}`,
@@ -62,7 +63,7 @@ contract(t, template, [
     then: (t, host) => t.equal(host.readText(path)?.split('\n')[4999], `${'x'.repeat(1000)} 4999`),
   },
   {
-    name: 'a big one without variables',
+    name: 'renders a large template without variables',
     props: { path, source: 'y'.repeat(5 * 1024 * 1024), variables: {} },
     then: (t, host) => t.equal(host.lstat(path)?.size, 5 * 1024 * 1024),
   },
@@ -116,7 +117,7 @@ t.test('refuses deep nesting, for which the parser would take minutes', async (t
 
 const render = (source: string, variables: Record<string, unknown>) => renderTemplate({ path, source, variables })
 
-t.test('helpers', async (t) => {
+t.test('renders with each helper', async (t) => {
   await prepareTemplates()
   t.equal(render('extends ={{iniList a}}\n', { a: ['x.cfg', 'y.cfg'] }), 'extends =\n    x.cfg\n    y.cfg\n')
   t.equal(render('parts ={{iniList a}}', { a: [] }), 'parts =')
@@ -147,14 +148,14 @@ t.test('an error names the template with its line, and the line of the recipe', 
   t.match(await failure('one\n{{nohelper here}}\n'), { message: atLine(2) })
 })
 
-t.test('values that are present and empty', async (t) => {
+t.test('prints empty values', async (t) => {
   await prepareTemplates()
   t.equal(render('[{{a}}][{{b}}][{{c}}]', { a: 0, b: false, c: '' }), '[0][false][]')
   t.throws(() => render('{{a}}', { a: undefined }), ConvergeError)
   t.throws(() => render('{{constructor}}', {}), ConvergeError)
 })
 
-t.test('a missing value inside a block is an error with its line', async (t) => {
+t.test('reports a missing value inside a block with its line', async (t) => {
   const source = 'a\n{{#each hosts as |host|}}\n{{host.address.port}}\n{{/each}}\n'
   t.throws(() => render(source, { hosts: [{ name: 'web1' }] }), {
     code: 'TEMPLATE_ERROR',
@@ -164,7 +165,7 @@ t.test('a missing value inside a block is an error with its line', async (t) => 
   t.equal(render(source, { hosts: [{ address: { port: 80 } }] }), 'a\n80\n')
 })
 
-t.test('variables are compared with the template before anything is rendered', async (t) => {
+t.test('compares variables with the template before anything is rendered', async (t) => {
   const runOf = (source: string, variables: object, more: object = {}) =>
     run(
       planOf((r) => {
@@ -205,7 +206,7 @@ t.test('variables are compared with the template before anything is rendered', a
   t.same(await warned('{{later}}{{#if a}}{{b}}{{/if}}', { a: '', b: undefined }), [])
 })
 
-t.test('who overrides a template does not decide which variables it gets', async (t) => {
+t.test('an override of a template gets the same variables', async (t) => {
   const plan = planOf((r) => {
     template(r, { path, source: '{{a}}{{b}}', variables: { a: 1, b: 2 } })
     r.override(template, path, { source: '{{a}}' })
@@ -213,7 +214,7 @@ t.test('who overrides a template does not decide which variables it gets', async
   t.same((await run(plan, new VirtualHost())).warnings, [])
 })
 
-t.test('a template file is checked without variables', async (t) => {
+t.test('checks a template file without variables', async (t) => {
   await checkTemplate({ path: '/r/a.hbs', text: '{{a}}{{#if b}}{{quote c}}{{/if}}' })
   await t.rejects(checkTemplate({ path: '/r/a.hbs', text: 'x\n{{#if b}}' }), {
     message: /^\/r\/a\.hbs:2: the template cannot be parsed/,

@@ -1,3 +1,4 @@
+/** Tests checks of new content by a program before it replaces a file. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
@@ -9,7 +10,7 @@ import { contract, failureOf, patchOf, planOf, run } from '../../support/contrac
 
 const path = '/etc/proxy.cfg'
 const temporary = '/etc/.proxy.cfg.converge-check'
-const around = '/etc/.proxy.cfg.around.converge-check'
+const configurationPath = '/etc/.proxy.cfg.around.converge-check'
 const verify = { command: ['proxy', '-c', '-f', '%{path}'] }
 
 /** A checking program that accepts every file without the word `broken`, including files that it includes. */
@@ -27,50 +28,50 @@ const proxy: CommandHandler = ([program, ...args], _, host) => {
 
 const given = (host: VirtualHost) => void host.given('/usr/bin/proxy', '', '0755').given(path, 'old', '0640')
 const host = { commands: proxy }
-const left = (host: VirtualHost) => host.list('/etc').filter((name) => name.startsWith('.'))
+const hiddenFiles = (host: VirtualHost) => host.list('/etc').filter((name) => name.startsWith('.'))
 
 contract(t, file, [
   {
-    name: 'checked, then replaced',
+    name: 'checks the content, then replaces the file',
     props: { path, content: 'new', verify },
     host,
     given,
     changes: ['replace /content = "new"'],
     then: (t, host) => {
       t.match([host.readText(path), host.lstat(path)?.mode], ['new', '0640'])
-      t.strictSame(left(host), [], 'no temporary file remains')
+      t.strictSame(hiddenFiles(host), [], 'no temporary file remains')
     },
   },
   {
-    name: 'checked as a part of another one',
+    name: 'checks the content as a part of a configuration',
     props: { path, content: 'new', verify: { ...verify, inside: 'http {\ninclude %{path};\n}\n' } },
     host,
     given,
-    then: (t, host) => t.strictSame([host.readText(path), left(host)], ['new', []]),
+    then: (t, host) => t.strictSame([host.readText(path), hiddenFiles(host)], ['new', []]),
   },
   {
-    name: 'made where nothing was',
+    name: 'checks the content of a missing file',
     props: { path, content: 'new', mode: '0600', verify },
     host,
     given: (host) => void host.given('/usr/bin/proxy', '', '0755'),
     then: (t, host) => t.match(host.lstat(path), { mode: '0600' }),
   },
   {
-    name: 'refused, with the output of the program',
+    name: 'refuses the content, with the output of the program',
     props: { path, content: 'broken', verify },
     host,
     given,
     fails:
-      /proxy does not take the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
+      /proxy rejects the new content of \/etc\/proxy.cfg: exit status 1 display the new content.* checking\n\[\/etc\/proxy.cfg:2\] unknown keyword 'broken'/s,
   },
   {
-    name: 'only the mode differs: there is nothing to check',
+    name: 'does not check if only the mode differs',
     props: { path, content: 'old', mode: '0600', verify: { command: ['not-there', '%{path}'] } },
     given,
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'no such program',
+    name: 'fails if the program does not exist',
     props: { path, content: 'new', verify: { command: ['/usr/sbin/nginx', '-t', '-c', '%{path}'] } },
     given,
     fails: /cannot be checked: there is no program \/usr\/sbin\/nginx.*apt-get install nginx/s,
@@ -79,14 +80,14 @@ contract(t, file, [
 
 contract(t, template, [
   {
-    name: 'checked as it is rendered',
+    name: 'checks a rendered template',
     props: { path, source: 'port {{port}}', variables: { port: 8080 }, verify },
     host,
     given,
     changes: ['replace /content = "port 8080"'],
   },
   {
-    name: 'refused as it is rendered',
+    name: 'refuses a rendered template',
     props: { path, source: '{{word}}', variables: { word: 'broken' }, verify },
     host,
     given,
@@ -94,24 +95,24 @@ contract(t, template, [
   },
 ])
 
-t.test('a refused content leaves the file and no other files; a corrected one is written', async (t) => {
+t.test('leaves the file and no other files after a refusal, and writes corrected content', async (t) => {
   const machine = new VirtualHost(host)
   given(machine)
   const withContent = (content: string) =>
     planOf((r) => file(r, { path, content, verify: { ...verify, inside: 'include %{path};\n' } }))
   const report = await run(withContent('broken'), machine)
   t.match(failureOf(report), { code: 'CHECK_FAILED', output: "checking\n[/etc/proxy.cfg:2] unknown keyword 'broken'" })
-  t.strictSame([machine.readText(path), left(machine)], ['old', []])
+  t.strictSame([machine.readText(path), hiddenFiles(machine)], ['old', []])
   t.equal((await run(withContent('good'), machine)).outcome, 'changed')
   t.equal(machine.readText(path), 'good')
 })
 
-t.test('the checked files are private, and messages name the wrapper', async (t) => {
+t.test('keeps the checked files private, and names the configuration in messages', async (t) => {
   const modes: (string | undefined)[] = []
   const machine = new VirtualHost({
     commands: ([program, at = ''], _, host) => {
       if (program !== 'proxy') return null
-      modes.push(host.lstat(temporary)?.mode, host.lstat(around)?.mode)
+      modes.push(host.lstat(temporary)?.mode, host.lstat(configurationPath)?.mode)
       return { status: 1, stderr: `in ${at}: bad` }
     },
   })
@@ -125,10 +126,10 @@ t.test('the checked files are private, and messages name the wrapper', async (t)
     machine,
   )
   t.strictSame(modes, ['0600', '0600'])
-  t.match(failureOf(report), { output: 'in (around /etc/proxy.cfg): bad' })
+  t.match(failureOf(report), { output: 'in (configuration around /etc/proxy.cfg): bad' })
 })
 
-t.test('the output of the program is masked, with every part of sensitive content', async (t) => {
+t.test('masks the output of the program, with every part of sensitive content', async (t) => {
   const secrets = new Secrets()
   secrets.add('broken-s3cret')
   const machine = new VirtualHost(host)
@@ -140,10 +141,10 @@ t.test('the output of the program is masked, with every part of sensitive conten
       { id: 'test', mode: 'run', secrets },
     )
   t.match(failureOf(await refused(false)), { output: /unknown keyword '\*{8}'/ })
-  t.match(failureOf(await refused(true)), { output: '(what it says is not shown: the content is sensitive)' })
+  t.match(failureOf(await refused(true)), { output: '(the output is not shown, because the content is sensitive)' })
 })
 
-t.test('a dry run runs nothing, and does not miss a program that is still to come', async (t) => {
+t.test('a dry run runs no check, and accepts a program that is still to be installed', async (t) => {
   const requestLog: string[] = []
   const machine = new VirtualHost({
     commands: (argv) => {
@@ -157,7 +158,7 @@ t.test('a dry run runs nothing, and does not miss a program that is still to com
   t.strictSame(requestLog, [])
 })
 
-t.test('a check that has nothing to check is refused at once', (t) => {
+t.test('refuses a check without a placeholder at once', (t) => {
   const wrong = (verify: { command: string[]; inside?: string }) => () =>
     planOf((r) => file(r, { path, content: '', verify }))
   t.throws(wrong({ command: ['proxy', '-c'] }), { message: /one argument must contain %\{path\}/ })

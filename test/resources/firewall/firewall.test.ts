@@ -1,3 +1,4 @@
+/** Tests firewall: rules of nftables, and rules that would lock out the operator. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { isInNetwork } from '../../../core/text/ip_address.ts'
@@ -20,34 +21,39 @@ contract(t, firewall, [
     changes: ['replace /running = "as declared"', 'replace /content = '],
     then: (t, host) => void t.match(host.readText(file), 'tcp dport { 80 } accept'),
   },
-  { name: 'nothing to remove', props: { absent: true }, host, given: giveNft, changes: [] },
+  { name: 'does nothing if there are no rules to remove', props: { absent: true }, host, given: giveNft, changes: [] },
   { name: 'closes SSH with allowLockout', props: { allow: [], allowLockout: true }, host, given: giveNft },
   { name: 'accepts everything', props: { policy: 'accept', ping: false }, host, given: giveNft },
-  { name: 'the client by its network', props: { allow: [{ ...ssh, from: ['203.0.113.0/24'] }] }, host, given: giveNft },
-  { name: 'everything of a network', props: { allow: [{ from: ['203.0.113.7'] }] }, host, given: giveNft },
   {
-    name: 'closes SSH',
+    name: 'allows the network of the client',
+    props: { allow: [{ ...ssh, from: ['203.0.113.0/24'] }] },
+    host,
+    given: giveNft,
+  },
+  { name: 'allows all ports of a network', props: { allow: [{ from: ['203.0.113.7'] }] }, host, given: giveNft },
+  {
+    name: 'refuses rules that close SSH',
     props: { allow: [{ ports: [80] }] },
     host,
     given: giveNft,
     fails: /close port 22.*ports: \[22\]/,
   },
   {
-    name: 'another protocol is no SSH',
+    name: 'refuses another protocol for the port of SSH',
     props: { allow: [{ ports: ['1-100'], protocol: 'udp' }] },
     host,
     given: giveNft,
     fails: /close port 22/,
   },
   {
-    name: 'keeps the client out',
+    name: 'refuses rules that do not allow the client',
     props: { allow: [{ ...ssh, from: ['10.0.0.0/8', '2001:db8::/32'] }] },
     host,
     given: giveNft,
     fails: /keep 203\.0\.113\.7 out/,
   },
   {
-    name: 'blocks the client',
+    name: 'refuses rules that block the client',
     props: { allow: [ssh], blocked: ['203.0.113.0/24'] },
     host,
     given: giveNft,
@@ -55,7 +61,7 @@ contract(t, firewall, [
   },
 ])
 
-t.test('rules that somebody has changed are loaded again, and removed', async (t) => {
+t.test('loads and removes rules that somebody has changed', async (t) => {
   const real = new VirtualHost(host)
   giveNft(real)
   const plan = planOf((r) => firewall(r, { allow: [ssh] }))
@@ -83,7 +89,7 @@ t.test('merges ports, and writes one rule for each network', async (t) => {
   t.match(text, '\t\tip saddr 192.0.2.1 drop\n\t\tct state established')
 })
 
-t.test('reads ports and clients of sshd', async (t) => {
+t.test('reads ports and clients from sshd', async (t) => {
   const real = new VirtualHost()
   t.strictSame(sshPorts(real), [], 'no sshd')
   giveNft(real)

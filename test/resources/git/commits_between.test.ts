@@ -60,11 +60,16 @@ t.test('a plan fetches the commits of a remote repository into a temporary one',
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x')
     const env = {
-      ...{ PATH: process.env.PATH, GIT_PROJECT_ROOT: site.root, GIT_HTTP_EXPORT_ALL: '1' },
-      ...{ PATH_INFO: pathname.replace('/site.git', '/origin/.git'), QUERY_STRING: searchParams.toString() },
-      ...{ REQUEST_METHOD: request.method, CONTENT_TYPE: request.headers['content-type'] },
-      ...{ GIT_PROTOCOL: request.headers['git-protocol'] as string | undefined, REMOTE_ADDR: '127.0.0.1' },
-      ...{ HTTP_CONTENT_ENCODING: request.headers['content-encoding'] },
+      PATH: process.env.PATH,
+      GIT_PROJECT_ROOT: site.root,
+      GIT_HTTP_EXPORT_ALL: '1',
+      PATH_INFO: pathname.replace('/site.git', '/origin/.git'),
+      QUERY_STRING: searchParams.toString(),
+      REQUEST_METHOD: request.method,
+      CONTENT_TYPE: request.headers['content-type'],
+      GIT_PROTOCOL: request.headers['git-protocol'] as string | undefined,
+      REMOTE_ADDR: '127.0.0.1',
+      HTTP_CONTENT_ENCODING: request.headers['content-encoding'],
     }
     const child = spawn('git', ['http-backend'], { env, stdio: ['pipe', 'pipe', 'inherit'] })
     request.pipe(child.stdin)

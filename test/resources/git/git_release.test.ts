@@ -1,8 +1,9 @@
+/** Tests git_release: which commit becomes a release, and when. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { GitSite } from '../../support/git_site.ts'
 
-t.test('a revision is one commit, or an error with a hint', async (t) => {
+t.test('resolves a revision to one commit, or fails with a hint', async (t) => {
   const site = new GitSite(t)
   const { repository } = site
   const first = site.commit({ 'a.txt': '1\n' }, 'first')
@@ -120,7 +121,7 @@ t.test('two releases of one repository query it once', async (t) => {
   t.equal(calls.filter(([verb]) => verb === 'ls-remote').length, 1, 'also for the read-back')
 })
 
-t.test('selects the release to use again', async (t) => {
+t.test('selects an existing release to use again', async (t) => {
   const site = new GitSite(t)
   const point = (id: string) => {
     fs.rmSync(site.current)
@@ -160,7 +161,7 @@ t.test('selects the release to use again', async (t) => {
   t.notOk(fs.existsSync(file), 'and is removed')
 })
 
-t.test('always: a new release each time, unless the last one is incomplete', async (t) => {
+t.test('always: creates a release each time, unless the last one is incomplete', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   await site.deploy({ always: true })
@@ -172,7 +173,7 @@ t.test('always: a new release each time, unless the last one is incomplete', asy
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 })
 
-t.test('pin: the commit of the current release, without a query', async (t) => {
+t.test('pin: uses the commit of the current release without a query', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   t.match((await site.deploy({ pin: 'current' })).failure?.text, /no current release.*run a deploy first/s)
@@ -220,7 +221,7 @@ t.test('a dry run only queries the remote', async (t) => {
   t.strictSame((await site.deploy(links, { mode: 'plan' })).report.outcome, 'unchanged')
 })
 
-t.test('a short commit is known after its fetch', async (t) => {
+t.test('resolves a short commit after its fetch', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   site.commit({ 'a.txt': '2' })
@@ -235,7 +236,7 @@ t.test('a short commit is known after its fetch', async (t) => {
   t.equal(pinned.report.outcome, 'unchanged', 'the whole commit is the same release')
 })
 
-t.test('an ambiguous short commit is refused with all candidates', async (t) => {
+t.test('refuses an ambiguous short commit, and lists all candidates', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   // Found by trial: commits without files at these two times start with the same seven digits.
@@ -259,7 +260,7 @@ t.test('an ambiguous short commit is refused with all candidates', async (t) => 
   t.equal((await site.deploy({ revision: one?.slice(0, 12) })).releases.at(-1)?.commit, one)
 })
 
-t.test('links to shared paths, and purge', async (t) => {
+t.test('links shared paths, and removes what the repository has there with purge', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1', 'log/keep': 'x', 'tmp/pids/x': 'x', 'file.txt': 'x', 'ü x/data': 'x' })
   fs.symlinkSync('/tmp', `${site.repository}/out`)

@@ -1,3 +1,4 @@
+/** Tests the files that git_release checks out: submodules, modes, damaged and large repositories. */
 import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import t from 'tap'
@@ -5,7 +6,7 @@ import { GitSite } from '../../support/git_site.ts'
 
 const isRoot = process.getuid?.() === 0
 
-t.test('submodules, two levels deep', async (t) => {
+t.test('checks out submodules two levels deep', async (t) => {
   const site = new GitSite(t)
   const [inner, outer] = [`${site.root}/lib/inner`, `${site.root}/lib/outer.git`]
   for (const path of [inner, outer]) site.init(path)
@@ -23,7 +24,7 @@ t.test('submodules, two levels deep', async (t) => {
   t.match(site.git(`${site.current}/src/outer/deep/in side`, 'log', '--format=%s'), 'i')
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 
-  await t.test('updated', async (t) => {
+  await t.test('updates submodules', async (t) => {
     site.commit({ 'i.txt': 'inner 2' }, 'i2', inner)
     site.git(`${outer}/deep/in side`, 'pull', '-q', 'origin', 'main')
     site.commit({ 'o.txt': 'outer 2' }, 'o2', outer)
@@ -34,25 +35,25 @@ t.test('submodules, two levels deep', async (t) => {
     t.strictSame([at('o.txt'), at('deep/in side/i.txt')], ['outer 2', 'inner 2'])
     t.equal(site.read(`${site.into}/${one.currentId}/src/outer/o.txt`), 'outer 1')
   })
-  await t.test('known commits need no remote', async (t) => {
+  await t.test('needs no remote for known commits', async (t) => {
     fs.renameSync(`${site.root}/lib`, `${site.root}/away`)
     const { failure } = await site.deploy({ inputs: { config: 'x' } })
     t.equal(failure, undefined)
     t.equal(at('deep/in side/i.txt'), 'inner 2')
     fs.renameSync(`${site.root}/away`, `${site.root}/lib`)
   })
-  await t.test('not requested', async (t) => {
+  await t.test('checks out no submodules if they are not requested', async (t) => {
     const { failure } = await site.deploy({ submodules: false })
     t.equal(failure, undefined)
     t.strictSame(fs.readdirSync(`${site.current}/src/outer`), [])
   })
-  await t.test('without their .git', async (t) => {
+  await t.test('checks out submodules without their .git', async (t) => {
     const { failure } = await site.deploy({ keepGit: false, inputs: { git: 'no' } })
     t.equal(failure, undefined)
     t.equal(at('deep/in side/i.txt'), 'inner 2')
     t.equal(execFileSync('find', ['-L', site.current, '-name', '.git'], { encoding: 'utf8' }), '')
   })
-  await t.test('a commit that was not pushed', async (t) => {
+  await t.test('fails if the commit of a submodule was not pushed', async (t) => {
     site.git(`${site.repository}/src/outer`, 'commit', '-q', '--allow-empty', '-m', 'local')
     const commit = site.git(`${site.repository}/src/outer`, 'rev-parse', 'HEAD')
     site.commit({})
@@ -64,7 +65,7 @@ t.test('submodules, two levels deep', async (t) => {
   })
 })
 
-t.test('a remote repository must not read from this host through a submodule', async (t) => {
+t.test('refuses a submodule by which a remote repository would read files of this host', async (t) => {
   const { submoduleRemote, createRemote, remoteGit } = await import('../../../resources/git/remote.ts')
   const { LocalHost } = await import('../../../core/host/local.ts')
   const main = createRemote({ repository: 'https://user:word@git.example.com/group/site.git' }, () => undefined)
@@ -102,7 +103,7 @@ t.test('keeps names, modes and links of the repository', async (t) => {
   t.equal(site.git(site.current, 'status', '--porcelain'), '')
 })
 
-t.test('an empty repository, one without HEAD, a missing one', async (t) => {
+t.test('fails for an empty repository, one without HEAD and a missing one', async (t) => {
   const site = new GitSite(t, 'trunk')
   t.match((await site.deploy({ revision: 'HEAD' })).failure?.text, /is empty.*push a commit first/s)
   t.match((await site.deploy({ revision: 'main' })).failure?.text, /is empty/)
@@ -115,7 +116,7 @@ t.test('an empty repository, one without HEAD, a missing one', async (t) => {
   )
 })
 
-t.test('git works in a release: history, tags, also after the site has moved', async (t) => {
+t.test('git works in a release with history and tags, also after the site has moved', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' }, 'first')
   site.git(site.repository, 'tag', '-a', '1.2', '-m', '1.2')
@@ -132,7 +133,7 @@ t.test('git works in a release: history, tags, also after the site has moved', a
   t.equal(site.git(moved, 'log', '--format=%s'), 'second\nfirst')
 })
 
-t.test('a releases directory behind a link', async (t) => {
+t.test('checks out into a releases directory behind a link', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   fs.mkdirSync(`${site.root}/disk/a/b/releases`, { recursive: true })
@@ -143,7 +144,7 @@ t.test('a releases directory behind a link', async (t) => {
   t.equal((await site.deploy()).report.outcome, 'unchanged')
 })
 
-t.test('paths that block a checkout', async (t) => {
+t.test('fails if a path blocks the checkout', async (t) => {
   const site = new GitSite(t)
   site.commit({ 'a.txt': '1' })
   fs.mkdirSync(`${site.current}/precious`, { recursive: true })
@@ -157,7 +158,7 @@ t.test('paths that block a checkout', async (t) => {
     )
 })
 
-t.test('packs many fetches together without loss', async (t) => {
+t.test('packs the objects of many fetches without loss', async (t) => {
   const site = new GitSite(t)
   const pack = `${site.shared}/repo.git/objects/pack`
   const lost = site.commit({ 'a.txt': 'lost' })
@@ -244,7 +245,7 @@ t.test('runs no hooks that the account puts into the mirror or a release', async
   t.ok(fs.existsSync(hooked), 'git itself would run them')
 })
 
-t.test('10,000 files', async (t) => {
+t.test('checks out 10,000 files', async (t) => {
   const site = new GitSite(t)
   const files = Array.from(
     { length: 10_000 },

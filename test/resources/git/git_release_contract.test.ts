@@ -1,3 +1,4 @@
+/** Tests git_release by the contract of resources, and with directories as the source. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
@@ -44,7 +45,7 @@ const first = '/srv/site/releases/000001-1a2b3c4d'
 
 contract(t, git_release, [
   {
-    name: 'a branch, with links and purge',
+    name: 'releases a branch, with links and purge',
     props: { ...base, links: { log: 'log', blobs: 'var/blobs' }, purge: ['log'] },
     given: site,
     host: { commands: git },
@@ -59,7 +60,7 @@ contract(t, git_release, [
     },
   },
   {
-    name: 'an annotated tag, as another account',
+    name: 'releases an annotated tag as another account',
     props: { ...base, revision: 'v1', user: 'deploy' },
     given: (host) =>
       site(host)
@@ -72,7 +73,7 @@ contract(t, git_release, [
     },
   },
   {
-    name: 'a directory',
+    name: 'releases a directory',
     props: { ...base, repository: '/home/me/site', scmType: 'directory', purge: ['tmp'], links: { log: 'log' } },
     given: (host) =>
       site(host)
@@ -96,33 +97,33 @@ contract(t, git_release, [
     },
   },
   {
-    name: 'a missing directory',
+    name: 'fails if the source directory does not exist',
     props: { ...base, repository: '/home/me/site', scmType: 'directory' },
     given: site,
     fails: /directory \/home\/me\/site does not exist/,
   },
   {
-    name: 'a directory that contains its own releases',
+    name: 'fails if the source directory contains its own releases',
     props: { ...base, repository: '/srv/site', scmType: 'directory' },
     given: site,
     fails: /cannot be copied into itself/,
   },
   {
-    name: 'no releases directory',
+    name: 'fails if the releases directory does not exist',
     props: base,
     given: (host) => host.given('/srv/site/shared', null),
     host: { commands: git },
     fails: /directory \/srv\/site\/releases does not exist.*directory\(\)/s,
   },
   {
-    name: 'no git',
+    name: 'fails if git is not installed',
     props: base,
     given: site,
     fails: /git is not installed.*apt-get install git/s,
   },
 ])
 
-t.test('a directory of the real host: a change creates another release, a pin is refused', async (t) => {
+t.test('releases a directory of the real host again after a change, and refuses to pin', async (t) => {
   const site = new GitSite(t)
   const source = `${site.root}/work`
   const props = { scmType: 'directory', repository: source } as const
@@ -148,7 +149,7 @@ t.test('a directory of the real host: a change creates another release, a pin is
   t.match(pinned.failure?.text, /has changed since the run read it.*run a deploy/s)
 })
 
-t.test('placeholders for a release without a host', async (t) => {
+t.test('writes placeholders for a release without a host', async (t) => {
   const { implementation } = git_release.definition
   t.strictSame(implementation.placeholders?.(base), {
     path: '/srv/site/releases/<release>',

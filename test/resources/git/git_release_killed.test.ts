@@ -1,10 +1,11 @@
+/** Tests what git_release leaves when it is killed, and how the next run repairs it. */
 import * as fs from 'node:fs'
 import t from 'tap'
 import { awaitCommandsOf } from '../../../core/host/command_guard.ts'
 import { seconds } from '../../../core/model/units.ts'
 import { GitSite } from '../../support/git_site.ts'
 
-t.test('the rest of killed runs is not a release and does no harm', async (t) => {
+t.test('does not count what killed runs left as a release', async (t) => {
   const site = new GitSite(t)
   const commit = site.commit({ 'a.txt': '1' })
   const short = commit.slice(0, 8)
@@ -64,7 +65,7 @@ t.test('creates a damaged mirror again, with a warning', async (t) => {
   }
 })
 
-t.test('a mirror with damaged or lost objects is fetched again, with a warning', async (t) => {
+t.test('fetches a mirror with damaged or missing objects again, with a warning', async (t) => {
   const site = new GitSite(t)
   const [pack, index] = [/\.pack$/, /\.idx$/]
   const each = (pattern: RegExp, change: (path: string) => void) => {
@@ -117,7 +118,7 @@ t.test('a mirror with damaged or lost objects is fetched again, with a warning',
 })
 
 t.test(
-  'killed at each call of git, the current release stays complete, and the next run completes the work',
+  'keeps the current release complete when killed at any call of git, and the next run completes the work',
   async (t) => {
     const site = new GitSite(t)
     const lib = `${site.root}/lib`

@@ -1,3 +1,4 @@
+/** Tests remote repositories of git_release: logins, hosts that do not answer, addresses and errors. */
 import * as fs from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -168,7 +169,7 @@ t.test("git reads the host's own configuration, which has certificates and proxi
   )
 })
 
-t.test('an unreachable remote', async (t) => {
+t.test('fails if the remote cannot be reached', async (t) => {
   const site = new GitSite(t)
   const away = () => fs.renameSync(site.repository, `${site.root}/away`)
   const back = () => fs.renameSync(`${site.root}/away`, site.repository)
@@ -217,14 +218,14 @@ t.test('an unreachable remote', async (t) => {
     t.notMatch(known.report.warnings.join(), second)
     back()
   })
-  await t.test('another repository has its own record', async (t) => {
+  await t.test('records the commits of each repository separately', async (t) => {
     const { failure } = await site.deploy({ repository: `${site.root}/elsewhere` })
     t.match(failure?.text, /cannot list the branches and tags of .*elsewhere/)
   })
   t.ok(current)
 })
 
-t.test('a branch that moves between the query and the fetch', async (t) => {
+t.test('fetches the queried commit if the branch moves before the fetch', async (t) => {
   const site = new GitSite(t)
   const requestedPath = site.commit({ 'a.txt': '1' })
   const real = site.read(`${site.root}/bin/git`)
@@ -235,7 +236,7 @@ t.test('a branch that moves between the query and the fetch', async (t) => {
   t.equal(releases[0]?.commit, requestedPath, 'the requested commit is deployed')
 })
 
-t.test('addresses', async (t) => {
+t.test('accepts addresses that git accepts, and refuses others', async (t) => {
   const of = (repository: string) => {
     const secrets: string[] = []
     const { url, local, login } = createRemote({ repository }, (value) => secrets.push(value))

@@ -1,3 +1,4 @@
+/** Tests npm_install: when npm runs, and with which options. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { npm_install } from '../../../resources/node/npm_install.ts'
@@ -37,7 +38,7 @@ contract(t, npm_install, [
     },
   },
   {
-    name: 'all packages, with scripts',
+    name: 'installs all packages, with scripts',
     props: { ...props, production: false, allowScripts: true },
     host,
     given: given(),
@@ -45,23 +46,29 @@ contract(t, npm_install, [
     then: (t) => void t.match(ran.at(-1), '--include=dev --no-ignore-scripts'),
   },
   {
-    name: 'packages of somebody else',
+    name: 'installs again after somebody else has installed packages',
     props,
     host,
     given: given({ [record]: 'other' }),
     changes: ['replace /installed'],
   },
-  { name: 'as root', props: { path }, host, given: given(), fails: /npm would run as root.*set user/ },
-  { name: 'as root, allowed', props: { path, allowRoot: true }, host, given: given(), changes: ['replace /installed'] },
+  { name: 'fails as root', props: { path }, host, given: given(), fails: /npm would run as root.*set user/ },
   {
-    name: 'no packages',
+    name: 'installs as root if that is allowed',
+    props: { path, allowRoot: true },
+    host,
+    given: given(),
+    changes: ['replace /installed'],
+  },
+  {
+    name: 'installs an app without packages',
     props,
     host,
     given: given({ [`${path}/package.json`]: 'empty' }),
     changes: ['replace /installed'],
   },
   {
-    name: 'no lock file',
+    name: 'fails without a lock file',
     props: { path: '/srv', user: 'deploy' },
     host,
     given: given(),

@@ -1,3 +1,4 @@
+/** Tests apt_repository: sources, keys, and repositories that do not work. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { apt_repository } from '../../../resources/packages/apt_repository.ts'
@@ -53,7 +54,7 @@ contract(t, apt_repository, [
     },
   },
   {
-    name: 'a key as text',
+    name: 'installs a key from text',
     props: { ...props, key: { content: publicKey.text } },
     host,
     given: given({ [sources]: 'old' }),
@@ -61,7 +62,7 @@ contract(t, apt_repository, [
     then: (t, host) => void t.strictSame(host.readBytes(keyring), binary),
   },
   {
-    name: 'a keyring of a package',
+    name: 'uses a keyring of a package',
     props: {
       ...props,
       suites: ['./'],
@@ -79,29 +80,35 @@ contract(t, apt_repository, [
       ),
   },
   {
-    name: 'removes it',
+    name: 'removes source and key',
     props: { name: 'shop', absent: true },
     host,
     given: given({ [sources]: 'x', [keyring]: 'y' }),
     changes: ['replace /key = null', 'replace /sources = null'],
   },
-  { name: 'nothing to remove', props: { name: 'shop', absent: true }, host, given: given(), changes: [] },
   {
-    name: 'another key',
+    name: 'does nothing if the source to remove is missing',
+    props: { name: 'shop', absent: true },
+    host,
+    given: given(),
+    changes: [],
+  },
+  {
+    name: 'fails if the server sends another key',
     props: { ...props, key: { url, fingerprints: ['0'.repeat(40)] } },
     host,
     given: given(),
     fails: /has other keys than declared: [0-9A-F]{40}/,
   },
   {
-    name: 'no key',
+    name: 'fails if the server sends no key',
     props: { ...props, key: { url: 'https://deb.example.com/page', fingerprints } },
     host,
     given: given(),
     fails: /page is no OpenPGP key/,
   },
   {
-    name: 'a repository that does not work',
+    name: 'fails if apt cannot use the repository',
     props: { ...props, suites: ['broken'], key },
     host,
     given: given(),

@@ -1,3 +1,4 @@
+/** Tests how a program is found: on PATH, at a path, or in a release. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { execute } from '../../../resources/commands/execute.ts'
@@ -8,31 +9,31 @@ import { contract, planOf, run } from '../../support/contract.ts'
 const props = { program: 'node', attribute: 'port_app.command' }
 
 contract(t, host_program, [
-  { name: 'on the PATH', props, given: (host) => void host.given('/usr/local/bin/node', ''), changes: [] },
+  { name: 'finds a program on PATH', props, given: (host) => void host.given('/usr/local/bin/node', ''), changes: [] },
   {
     name: 'missing',
     props,
     fails: /port_app\.command runs node, which is not on the PATH.*install node on this host, or correct/s,
   },
   {
-    name: 'an absolute path',
+    name: 'accepts an absolute path',
     props: { ...props, program: '/opt/node/bin/node' },
     given: (host) => void host.given('/opt/node/bin/node', ''),
     changes: [],
   },
   {
-    name: 'an absolute path that does not exist',
+    name: 'fails if the absolute path does not exist',
     props: { ...props, program: '/opt/node/bin/node' },
     fails: /port_app\.command runs \/opt\/node\/bin\/node, which does not exist or is not executable/,
   },
   {
-    name: 'in a directory of its own PATH',
+    name: 'finds a program in a directory of the PATH of the service',
     props: { ...props, directories: ['/opt/a', '/opt/node/bin'] },
     given: (host) => void host.given('/opt/node/bin/node', ''),
     changes: [],
   },
   {
-    name: 'on the PATH of the run only',
+    name: 'fails if the program is only on the PATH of the run',
     props: { ...props, directories: ['/opt/a'] },
     given: (host) => void host.given('/usr/bin/node', ''),
     fails: /which is not on the PATH/,
@@ -46,44 +47,49 @@ const without =
 
 contract(t, host_program, [
   {
-    name: 'in the release',
+    name: 'finds a program in the release',
     props: own,
     given: (host) => void host.given(`${release}/bin/smoke`, '', '0755'),
     changes: [],
   },
-  { name: 'not in the release', props: own, given: (host) => void host.given(`${release}/README`, ''), fails: without },
   {
-    name: 'not executable',
+    name: 'fails if the release does not have the program',
+    props: own,
+    given: (host) => void host.given(`${release}/README`, ''),
+    fails: without,
+  },
+  {
+    name: 'fails if the file is not executable',
     props: own,
     given: (host) => void host.given(`${release}/bin/smoke`, '', '0644'),
     fails: /git add --chmod=\+x/,
   },
   {
-    name: 'a directory',
+    name: 'fails if the path is a directory',
     props: own,
     given: (host) => void host.given(`${release}/bin/smoke/x`, '', '0644'),
     fails: without,
   },
   {
-    name: 'in the release after its build',
+    name: 'accepts a program that the build creates',
     props: { ...own, mayBeBuilt: true },
     given: (host) => void host.given(`${release}/README`, ''),
     changes: [],
   },
   {
-    name: 'committed without the mode of an executable',
+    name: 'fails if the file was committed without the mode of an executable',
     props: { ...own, mayBeBuilt: true },
     given: (host) => void host.given(`${release}/bin/smoke`, '', '0644'),
     fails: without,
   },
   {
-    name: 'in the release after a hook',
+    name: 'accepts a program that a hook creates',
     props: own,
     given: (host) => void host.given(`${release}/deploy/before_symlink.sh`, '', '0755'),
     changes: [],
   },
   {
-    name: 'not created by a hook after the switch',
+    name: 'fails if only a hook after the switch could create the program',
     props: own,
     given: (host) => void host.given(`${release}/deploy/before_restart`, '', '0755'),
     fails: without,

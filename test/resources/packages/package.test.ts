@@ -1,3 +1,4 @@
+/** Tests package: installing, pinning and removing packages of Debian. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { execute } from '../../../resources/commands/execute.ts'
@@ -19,7 +20,7 @@ const ran = (host: VirtualHost) =>
 
 contract(t, package_, [
   {
-    name: 'installed after the lists are fetched',
+    name: 'installs a package after it has fetched the lists',
     props: { names: ['hello', 'git'] },
     given: offered,
     host,
@@ -49,14 +50,14 @@ contract(t, package_, [
     then: (t, host) => t.match(ran(host).at(-1), /--allow-downgrades install hello=2\.10-3$/),
   },
   {
-    name: 'accepts the beginning of a version',
+    name: 'accepts a prefix of the version',
     props: { names: { hello: '2.10*' } },
     given: (host) => givePackage(host, 'hello', '2.10-3'),
     host,
     changes: [],
   },
   {
-    name: 'installed in any version',
+    name: 'accepts any installed version',
     props: { names: ['hello'] },
     given: (host) => givePackage(host, 'hello', '1'),
     host,
@@ -70,7 +71,12 @@ contract(t, package_, [
     changes: ['replace /hello = "absent"'],
     then: (t, host) => t.match(host.readText('/var/lib/dpkg/status'), 'deinstall ok config-files'),
   },
-  { name: 'away already', props: { names: ['hello'], absent: true }, host, changes: [] },
+  {
+    name: 'does nothing if the package to remove is not installed',
+    props: { names: ['hello'], absent: true },
+    host,
+    changes: [],
+  },
   {
     name: 'completes an interrupted dpkg first',
     props: { names: ['hello'] },
@@ -93,35 +99,35 @@ contract(t, package_, [
     changes: ['replace /hello = "installed"'],
   },
   {
-    name: 'on hold at another version',
+    name: 'fails if the package is on hold at another version',
     props: { names: { hello: '2.10-3' } },
     given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
     host,
     fails: /hello is on hold at 2\.9-1, but 2\.10-3 was declared.*apt-mark unhold hello/s,
   },
   {
-    name: 'on hold at an accepted version',
+    name: 'accepts a package on hold at a matching version',
     props: { names: ['hello'] },
     given: (host) => givePackage(host, 'hello', '2.9-1', 'hold ok installed'),
     host,
     changes: [],
   },
   {
-    name: 'an unknown name, with the nearest known one',
+    name: 'fails for an unknown name, with the nearest known one',
     props: { names: ['helo'] },
     given: offered,
     host,
     fails: /no package helo.*did you mean hello\?/s,
   },
   {
-    name: 'an unknown version, with the available ones',
+    name: 'fails for an unknown version, with the available ones',
     props: { names: { hello: '3*' } },
     given: offered,
     host,
     fails: /no version 3\* of the package hello.*declare a version that the sources have: 2\.10-3/s,
   },
   {
-    name: 'the lists are locked for a while',
+    name: 'waits while the lists are locked',
     props: { names: ['hello'] },
     given: (host) => {
       offered(host)
@@ -131,14 +137,14 @@ contract(t, package_, [
     changes: ['replace /hello'],
   },
   {
-    name: 'no lists, no network',
+    name: 'fails without lists and network',
     props: { names: ['hello'] },
     given: (host) => host.given('/offline', ''),
     host,
     fails: /lists could not be fetched.*Could not resolve.*/s,
   },
   {
-    name: 'old lists, no network: uses the known versions',
+    name: 'uses the known versions if the lists are old and there is no network',
     props: { names: ['hello'] },
     given: (host) => {
       host.given('/var/lib/apt/lists/deb_Packages', 'hello 2.10-3')
@@ -148,7 +154,7 @@ contract(t, package_, [
     changes: ['replace /hello = "installed"'],
   },
   {
-    name: 'requires root, and displays the command',
+    name: 'fails without root, and displays the command',
     props: { names: ['hello'] },
     host: ordinary,
     fails: /only root.*apt-get -y --no-install-recommends install hello/s,
@@ -190,7 +196,7 @@ t.test('in a dry run, planned packages count as installed, and their files are u
   )
 })
 
-t.test('the status file of dpkg', (t) => {
+t.test('parses the status file of dpkg', (t) => {
   const packages = parseStatus(
     [
       'Package: mawk\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.3\nProvides: awk, other (= 2)',
@@ -207,7 +213,7 @@ t.test('the status file of dpkg', (t) => {
   t.end()
 })
 
-t.test('a host without dpkg', async (t) => {
+t.test('fails on a host without dpkg', async (t) => {
   const host = new VirtualHost({ commands })
   host.remove('/var/lib/dpkg/status')
   const report = await run(
@@ -217,7 +223,7 @@ t.test('a host without dpkg', async (t) => {
   t.match(report.resources[0]?.failure, { code: 'NOT_DEBIAN', hint: /package manager of this system/ })
 })
 
-t.test('a virtual package counts where another provides it', async (t) => {
+t.test('accepts another package that provides a virtual one', async (t) => {
   const host = new VirtualHost({ commands })
   host.given(
     '/var/lib/dpkg/status',

@@ -1,3 +1,4 @@
+/** Tests paths of programs that contain their version. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { derived } from '../../../core/model/reference.ts'

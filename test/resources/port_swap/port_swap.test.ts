@@ -1,3 +1,4 @@
+/** Tests port_swap: starting a new release on another port, and moving requests to it. */
 import fc from 'fast-check'
 import t from 'tap'
 import type { Plan } from '../../../core/compile/compile.ts'
@@ -51,7 +52,7 @@ const current9090 = { [upstream]: names(9090), [conf(9090)]: written(9090) }
 
 contract(t, port_swap, [
   {
-    name: 'first start, on the first port',
+    name: 'starts on the first port',
     props,
     given: given(),
     host: options(fakeOf()),
@@ -87,14 +88,14 @@ contract(t, port_swap, [
     then: (t, host) => t.match(host.readText(upstream), '127.0.0.1:9090'),
   },
   {
-    name: 'the current process is down',
+    name: 'starts the process again that is down',
     props,
     given: given(current9090),
     host: options(fakeOf()),
     then: (t, host) => t.match(host.readText(upstream), '127.0.0.1:9091'),
   },
   {
-    name: 'both are up, and the current port is unknown',
+    name: 'keeps one of two processes if the current port is unknown',
     props,
     given: given({ [conf(9090)]: written(9090), [conf(9091)]: written(9091) }),
     host: options(fakeOf(['shop-9090', 'shop-9091'])),
@@ -104,7 +105,7 @@ contract(t, port_swap, [
     },
   },
   {
-    name: 'another web server with its own text and command',
+    name: 'writes text and runs the command for another web server',
     props: {
       ...props,
       command: '/srv/shop/server',
@@ -116,20 +117,20 @@ contract(t, port_swap, [
     then: (t, host) => t.match(host.readText(upstream), /^ProxyPass \/ http:\/\/127\.0\.0\.1:909[01]\/\n$/),
   },
   {
-    name: 'no web server to reload',
+    name: 'works without a web server to reload',
     props: { ...props, reload: undefined },
     given: given(),
     host: options(fakeOf()),
   },
   {
-    name: 'a program file that converge did not write',
+    name: 'fails at a program file that converge did not write',
     props,
     given: given({ [conf(9090)]: '[program:shop-9090]\n' }),
     host: options(fakeOf()),
     fails: /shop-9090\.conf exists, but converge did not write it.*another name/,
   },
   {
-    name: 'no supervisord',
+    name: 'fails if supervisord does not run',
     props,
     given: given(),
     host: { requests: new FakeSupervisor({ up: false }).requests, commands: () => ({}) },
@@ -278,7 +279,7 @@ t.test('reloads an upstream file that was changed, loaded and restored by hand',
   t.equal((await world.run()).outcome, 'unchanged')
 })
 
-t.test('a new release, cause, environment or command causes another process; otherwise none', async (t) => {
+t.test('starts another process only for a new release, cause, environment or command', async (t) => {
   const world = new World()
   const ports: (number | null)[] = []
   const changes: [more: object, cause?: string][] = [
@@ -299,7 +300,7 @@ t.test('a new release, cause, environment or command causes another process; oth
   t.strictSame(world.gaps, [])
 })
 
-t.test('starts the current process again that was stopped by hand', async (t) => {
+t.test('starts the current process again after it was stopped by hand', async (t) => {
   const world = new World()
   await world.run()
   world.fake.giveUp(world.host, 'shop-9090')
@@ -331,7 +332,7 @@ t.test('stops a new process that does not come up, and keeps the old one', async
   }
 })
 
-t.test('a broken web server configuration: changes nothing', async (t) => {
+t.test('changes nothing if the configuration of the web server is broken', async (t) => {
   const world = new World()
   await world.run()
   const before = world.host.readText(upstream)
@@ -357,7 +358,7 @@ t.test('restores an upstream file that the web server refuses', async (t) => {
   t.strictSame(world.up(), ['shop-9090'])
 })
 
-t.test('a port that another process uses', async (t) => {
+t.test('fails if another process uses a port', async (t) => {
   const table = (port: number) =>
     `  sl  local_address\n   0: 0100007F:${port.toString(16).toUpperCase()} 00000000:0000 0A 0:0 0:0 0 0 0 1\n`
   const world = new World()
@@ -386,7 +387,7 @@ t.test('waits for connections of the old process, and closes them at the deadlin
   t.strictSame(world.up(), ['shop-9091'])
 })
 
-t.test('killed at any change: no request fails, and the next run reaches the same state', async (t) => {
+t.test('loses no request when killed at any change, and the next run reaches the same state', async (t) => {
   const next = { directory: '/srv/shop/2' }
   for (const after of [next, { directory: '/srv/shop/3' }, { directory: props.directory }])
     for (let at = 1; ; at++) {
@@ -410,7 +411,7 @@ t.test('killed at any change: no request fails, and the next run reaches the sam
     }
 })
 
-t.test('a disk that is full at any change: no request fails, and the next run reaches the same state', async (t) => {
+t.test('loses no request when the disk is full at any change, and the next run reaches the same state', async (t) => {
   const next = { directory: '/srv/shop/2' }
   for (const length of [1, 2, Number.POSITIVE_INFINITY])
     for (let at = 1; ; at++) {

@@ -135,7 +135,7 @@ for (const [name, path] of Object.entries(files))
       }
   })
 
-t.test('killed at any change, the next run reaches the same state', async (t) => {
+t.test('reaches the same state in the next run when killed at any change', async (t) => {
   for (const path of Object.values(files))
     for (let at = 1; at < 200; at++) {
       const world = await converged()
@@ -157,14 +157,17 @@ t.test('leaves a file of others unchanged', async (t) => {
   t.equal(world.host.readText(path), 'garbage\n')
 })
 
-t.test('leaves paths and ports that are known only during the run to the run', async (t) => {
+t.test('checks paths and ports that are known only during the run in the run', async (t) => {
   const { host } = new World()
   const plan = planOf((r) => {
     const releaseFile = file(r, { path: '/srv/shop', content: 'x' })
     const known = <T>(value: T) => derived(releaseFile.digest, () => value)
     port_swap(r, {
-      ...{ name: 'shop', ports: known([9090, 9091] as [number, number]), command: ['/srv/shop/server', '%{port}'] },
-      ...{ upstream: { path: known(`${upstreams}/shop.conf`), name: 'shop' }, deadline: seconds(20) },
+      name: 'shop',
+      ports: known([9090, 9091] as [number, number]),
+      command: ['/srv/shop/server', '%{port}'],
+      upstream: { path: known(`${upstreams}/shop.conf`), name: 'shop' },
+      deadline: seconds(20),
     })
   })
   t.strictSame(failureOf(await run(plan, host)), undefined)

@@ -1,3 +1,4 @@
+/** Tests buildout: when it builds, as which account, and how it recovers from failed and killed builds. */
 import fc from 'fast-check'
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
@@ -71,7 +72,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'flags as one line, bootstrap first',
+    name: 'writes flags in one line, and runs bootstrap first',
     props: { ...props, flags: "-N 'a b'=c", bootstrapParams: ['-v'], eggsByPython: false, config: 'x/other.cfg' },
     given,
     host: { commands: commands() },
@@ -82,7 +83,7 @@ contract(t, buildout, [
       ]),
   },
   {
-    name: 'without a shared directory',
+    name: 'builds without a shared directory',
     props: { directory, buildout: program, user: 'deploy' },
     given,
     host: { commands: commands() },
@@ -135,7 +136,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'an incomplete note: no build had begun, so only the note is removed',
+    name: 'removes only an incomplete note if no build had begun',
     props,
     given: (host) => {
       given(host)
@@ -150,7 +151,7 @@ contract(t, buildout, [
     },
   },
   {
-    name: 'a failed build displays the end of its output',
+    name: 'fails with the end of the output of a build',
     props,
     given,
     host: { commands: commands(() => ({ status: 1, lines: Array.from({ length: 40 }, (_, line) => `line ${line}`) })) },
@@ -158,14 +159,14 @@ contract(t, buildout, [
       /the buildout in \/srv\/site\/releases\/1 failed: it exited with status 1.*and test it with: cd \/srv\/site\/releases\/1 && runuser -u deploy -- \S+\/bin\/buildout -c deploy\.cfg .*line 15\nline 16.*line 39/s,
   },
   {
-    name: 'refuses root',
+    name: 'fails as root',
     props: { ...props, user: undefined },
     given,
     host: { commands: commands() },
     fails: /would run as root, and with it the code.*set user.*hostile setup\.py/s,
   },
   {
-    name: 'refuses another account with the rights of root',
+    name: 'fails as another account with the rights of root',
     props: { ...props, user: 'toor' },
     given: (host) => {
       given(host)
@@ -174,28 +175,28 @@ contract(t, buildout, [
     fails: /would run as toor/,
   },
   {
-    name: 'allows root on request',
+    name: 'builds as root if that is allowed',
     props: { ...props, user: undefined, allowRoot: true },
     given,
     host: { commands: commands() },
     changes: ['replace /built'],
   },
   {
-    name: 'no buildout program',
+    name: 'fails if buildout is not installed',
     props: { ...props, buildout: '/opt/none/bin/buildout' },
     given,
     host: { commands: commands() },
     fails: /there is no program \/opt\/none.*virtualenv/s,
   },
   {
-    name: 'no release directory',
+    name: 'fails if the release directory does not exist',
     props: { ...props, directory: '/srv/none' },
     given,
     host: { commands: commands() },
     fails: /directory \/srv\/none does not exist.*git_release/s,
   },
   {
-    name: 'a build that creates a link where converge writes',
+    name: 'fails if a build creates a link where converge writes',
     props,
     given,
     host: { commands: commands((host) => void host.given(`${directory}/.converge`, { link: '/etc/cron.d' })) },
@@ -233,7 +234,7 @@ t.test('builds again only when an input has changed', async (t) => {
   }
 })
 
-t.test('after a failure, keeps complete eggs, removes the rest, and the next run retries', async (t) => {
+t.test('after a failure, keeps complete eggs, removes the others, and builds again in the next run', async (t) => {
   let fails = true
   const host = prepared((host) => {
     if (!fails) return undefined
@@ -271,7 +272,7 @@ t.test('ends a build that begins to read the whole package index for a name that
   t.end()
 })
 
-t.test('after a timeout, removes its parts too', async (t) => {
+t.test('removes the parts of a build after a timeout', async (t) => {
   const timedOut = new VirtualHost({
     commands: (argv, options, host) => {
       if (argv[0] === program) {
@@ -289,7 +290,7 @@ t.test('after a timeout, removes its parts too', async (t) => {
   t.strictSame(leftovers(timedOut), [`${eggs}/new-1.egg`])
 })
 
-t.test('reports leftovers that cannot be removed with the failure, and retries', async (t) => {
+t.test('reports leftovers that cannot be removed with the failure, and builds again in the next run', async (t) => {
   const host = new VirtualHost({
     commands: (argv, options, host) =>
       argv[0] === 'xargs'
@@ -306,7 +307,7 @@ t.test('reports leftovers that cannot be removed with the failure, and retries',
   t.match(failureOf(await run(plan(), host)), { code: 'BUILD_LEFTOVERS' })
 })
 
-t.test('progress displays its output', async (t) => {
+t.test('displays the output as progress', async (t) => {
   const { converge } = await import('../../../core/converge/engine.ts')
   const reported: string[] = []
   const lines = ['Getting distribution for x.', 'root: Reading https://pypi.org/simple/x/', 'Got x 1.']

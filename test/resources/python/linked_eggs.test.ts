@@ -1,4 +1,4 @@
-/** Tests that eggs of another app are linked, in real directories. */
+/** Tests links to eggs that another app has built, in real directories. */
 import { chownSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
@@ -35,14 +35,14 @@ t.test('links missing complete eggs', async (t) => {
   t.equal(await link(), 0, 'again: nothing is missing')
 })
 
-t.test('links none during a build there, or after a killed one', async (t) => {
+t.test('links none while the other app builds, or after its build was killed', async (t) => {
   const { shared, other, link } = areas(t)
   writeFileSync(`${other}/.converge-building.json`, '{}')
   t.equal(await link(), 0)
   t.notOk(existsSync(`${shared}/eggs/v5`))
 })
 
-t.test('links none of another account, and none if there are none', async (t) => {
+t.test('links no eggs of another account', async (t) => {
   const { shared, other, link } = areas(t)
   if (process.getuid?.() === 0) {
     chownSync(`${other}/eggs`, 65534, 65534)

@@ -1,3 +1,4 @@
+/** Tests virtualenv: creating, repairing and updating environments. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -62,7 +63,7 @@ contract(t, virtualenv, [
       ),
   },
   {
-    name: 'without packages, pip does not run',
+    name: 'creates an environment without packages, and does not run pip',
     props: { path },
     given,
     host: { commands },
@@ -73,7 +74,7 @@ contract(t, virtualenv, [
       ),
   },
   {
-    name: 'killed before it wrote its mark',
+    name: 'completes an environment after a kill before its mark was written',
     props: { path, packages },
     given: (host) => {
       given(host)
@@ -82,7 +83,7 @@ contract(t, virtualenv, [
     host: { commands },
   },
   {
-    name: 'an empty directory is not an environment',
+    name: 'creates an environment in an empty directory',
     props: { path },
     given: (host) => {
       given(host)
@@ -92,7 +93,7 @@ contract(t, virtualenv, [
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'unchanged if correct',
+    name: 'does nothing if the environment is correct',
     props: { path, packages: { 'zc.buildout': '6.0', setuptools: '' } },
     given: (host) =>
       void createEnvironment(host)
@@ -108,7 +109,7 @@ contract(t, virtualenv, [
     changes: ['replace /packages/supervisor = "4.3.0"'],
   },
   {
-    name: 'an incomplete installation does not count',
+    name: 'installs again after an incomplete installation',
     props: { path, packages: { supervisor: '4.3.0' } },
     given: (host) => void createEnvironment(host).given(`${site}/supervisor-4.3.0.dist-info/METADATA`, ''),
     host: { commands },
@@ -127,7 +128,7 @@ contract(t, virtualenv, [
     then: (t, host) => t.equal(host.lstat(`${path}/junk`), null),
   },
   {
-    name: 'killed while it removed an environment',
+    name: 'creates an environment again after a kill during its removal',
     props: { path },
     given: (host) => {
       given(host)
@@ -141,7 +142,7 @@ contract(t, virtualenv, [
     },
   },
   {
-    name: 'a killed creation does not count, with any mark',
+    name: 'creates an environment again after a kill during its creation, with any mark',
     props: { path },
     given: (host) => void createEnvironment(host).given('/srv/.venv.unfinished', ''),
     host: { commands },
@@ -159,7 +160,7 @@ contract(t, virtualenv, [
     changes: ['replace /packages/supervisor', 'replace /kind = "environment"'],
   },
   {
-    name: 'its Python is missing: creates it again',
+    name: 'creates an environment again if its Python is missing',
     props: { path },
     given: (host) =>
       void createEnvironment(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' }),
@@ -167,14 +168,14 @@ contract(t, virtualenv, [
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'another Python was chosen: creates it again',
+    name: 'creates an environment again for another Python',
     props: { path, python: 'python3.12' },
     given: (host) => void createEnvironment(host).given('/usr/bin/python3.12', 'ELF', '0755'),
     host: { commands },
     changes: ['replace /python = "/usr/bin/python3.12"'],
   },
   {
-    name: 'keep, and another Python was chosen: unchanged',
+    name: 'keep: leaves an environment of another Python unchanged',
     props: { path, newPython: 'keep' as const },
     given: (host) =>
       void createEnvironment(host)
@@ -184,7 +185,7 @@ contract(t, virtualenv, [
     then: (t, host) => t.match(host.readText(`${path}/.converge.json`), 'python3.11'),
   },
   {
-    name: 'keep, and its Python is missing: refused',
+    name: 'keep: fails if the Python of the environment is missing',
     props: { path, newPython: 'keep' as const },
     given: (host) => {
       createEnvironment(host, '/usr/bin/python3.9').given(`${path}/bin/python`, { link: '/usr/bin/python3.9' })
@@ -192,7 +193,7 @@ contract(t, virtualenv, [
     fails: /was made with \/usr\/bin\/python3\.9, which is gone.*converge.python to python3\.11/s,
   },
   {
-    name: 'keep, pip is missing, and another Python was chosen: creates it again with its own',
+    name: 'keep: creates an environment without pip again with its own Python',
     props: { path, newPython: 'keep' as const },
     given: (host) => {
       createEnvironment(host)
@@ -208,20 +209,20 @@ contract(t, virtualenv, [
     },
   },
   {
-    name: 'keep, and incomplete: creates it again',
+    name: 'keep: creates an incomplete environment again',
     props: { path, newPython: 'keep' as const },
     given: (host) => void createEnvironment(host).given(`${path}/.converge.json`, '{"python":null}\n'),
     host: { commands },
     changes: ['replace /python', 'replace /kind = "environment"'],
   },
   {
-    name: 'its Python works and is not on the PATH',
+    name: 'leaves an environment alone whose Python works and is not on the PATH',
     props: { path, python: 'python2' },
     given: (host) => void createEnvironment(host),
     changes: [],
   },
   {
-    name: 'runs as the other account',
+    name: 'creates an environment as another account',
     props: { path, user: 'deploy', packages: { a: '1' } },
     given: (host) => {
       given(host)
@@ -236,14 +237,14 @@ contract(t, virtualenv, [
     then: (t, host) => t.match(host.stat(path), { uid: 1000, gid: 1000 }),
   },
   {
-    name: 'no such Python',
+    name: 'fails if the Python does not exist',
     props: { path, python: 'python3.99' },
     given,
     host: { commands },
     fails: /there is no python3\.99 on this host.*apt-get install python3\.99 python3\.99-venv/s,
   },
   {
-    name: 'Python without venv',
+    name: 'fails if Python has no venv',
     props: { path },
     given,
     host: {
@@ -259,7 +260,7 @@ contract(t, virtualenv, [
     fails: /cannot make environments.*apt-get install python3\.11-venv/s,
   },
   {
-    name: 'pip fails: displays its output',
+    name: 'fails if pip fails, and displays its output',
     props: { path, packages: { a: '9' } },
     given,
     host: {
@@ -271,20 +272,20 @@ contract(t, virtualenv, [
     fails: /No matching distribution found/,
   },
   {
-    name: 'another directory is in the way',
+    name: 'fails if another directory has its path',
     props: { path },
     given: (host) => void host.given(`${path}/index.html`, ''),
     fails: /not a Python environment.*mv \/srv\/venv/s,
   },
   {
-    name: 'a file is in the way',
+    name: 'fails if a file has its path',
     props: { path },
     given: (host) => void host.given(path, ''),
     fails: /not a Python environment/,
   },
 ])
 
-t.test('its digest differs with the versions', async (t) => {
+t.test('the digest differs with the versions', async (t) => {
   const { implementation, props } = virtualenv.definition
   t.equal(implementation.fingerprint, undefined, 'all of the state counts')
   t.throws(() => props.parse({ path, packages: { a: '>=1' } }), /exact version/)
@@ -306,7 +307,7 @@ t.test('compares versions', async (t) => {
     t.equal(sameVersion(a, b), same, `${a} ${b}`)
 })
 
-t.test('complete only when all is on the disk', async (t) => {
+t.test('marks an environment after all its files are on the disk', async (t) => {
   const host = new VirtualHost({ commands })
   given(host)
   t.strictSame(

@@ -1,3 +1,4 @@
+/** Tests release_complete: marking a release when its files are on the disk. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { release_complete } from '../../../resources/releases/release_complete.ts'
@@ -20,7 +21,7 @@ contract(t, release_complete, [
     },
   },
   {
-    name: 'with an owner',
+    name: 'marks a release as another account',
     props: { release, owner: 'deploy', group: 'web' },
     given: (host) =>
       given(host)
@@ -30,19 +31,19 @@ contract(t, release_complete, [
     then: (t, host) => t.match(host.lstat(`${release}/.converge/complete`), { uid: 7, gid: 8, mode: '0644' }),
   },
   {
-    name: 'stays unchanged if it is marked',
+    name: 'does nothing if the release is marked',
     props: { release },
     given: (host) => given(host).given(`${release}/.converge/complete`, '2024-05-26T00:00:00Z\n'),
     changes: [],
   },
   {
-    name: 'not a release',
+    name: 'fails if the directory is not a release',
     props: { release },
     given: (host) => host.given(release, null),
     fails: /is not a release.*git_release/s,
   },
   {
-    name: 'a failed sync leaves no mark',
+    name: 'leaves no mark if the sync fails',
     props: { release },
     given,
     host: { commands: () => ({ status: 1, stderr: 'sync: error syncing: Input/output error' }) },

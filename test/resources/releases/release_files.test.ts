@@ -1,3 +1,4 @@
+/** Tests release_files: files that converge writes into a release before its build. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { release_files } from '../../../resources/releases/release_files.ts'
@@ -10,7 +11,7 @@ const given = (host: VirtualHost) => host.given(`${release}/.converge/release.js
 
 contract(t, release_files, [
   {
-    name: 'a file and its directories',
+    name: 'writes a file and its directories',
     props: { ...props, owner: 'deploy', group: 'web' },
     given: (host) =>
       void given(host)
@@ -30,7 +31,7 @@ contract(t, release_files, [
     then: (t, host) => t.equal(host.readText(realm), 'admin: one\n'),
   },
   {
-    name: 'a built release keeps its files',
+    name: 'leaves the files of a built release unchanged',
     props,
     given: (host) => void given(host).given(realm, 'admin: other').given(`${release}/.converge/built`, ''),
     changes: [],

@@ -1,3 +1,4 @@
+/** Tests release_history: which releases were current before. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { release_history } from '../../../resources/releases/release_history.ts'
@@ -36,14 +37,14 @@ contract(t, release_history, [
     then: recorded(1, 3),
   },
   {
-    name: 'records it once',
+    name: 'records a switch only once',
     props: props(3, 'after', 3),
     given: (host) => site(host, 3, ids(1, 3)),
     changes: [],
     then: recorded(1, 3),
   },
   {
-    name: 'the first release',
+    name: 'records the first release',
     props: props(1, 'after'),
     given: (host) => site(host, 1, null),
     then: recorded(1),
@@ -55,7 +56,7 @@ contract(t, release_history, [
     then: recorded(1, 2, 3),
   },
   {
-    name: 'a run without a switch records nothing',
+    name: 'records nothing without a switch',
     props: props(2, 'after', 2),
     given: (host) => site(host, 2, null),
     changes: [],
@@ -69,7 +70,7 @@ contract(t, release_history, [
     then: recorded(1),
   },
   {
-    name: 'also on a host of an earlier version',
+    name: 'removes later releases on a host of an earlier version',
     props: props(2, 'before', 3),
     given: (host) => site(host, 3, null),
     then: recorded(1, 2),

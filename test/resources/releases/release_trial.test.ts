@@ -1,3 +1,4 @@
+/** Tests release_trial: a release that failed its smoke test is not tried again. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { seconds } from '../../../core/model/units.ts'
@@ -19,20 +20,35 @@ const marked = (test: string) => (host: VirtualHost) => {
 const mark = `${release}/.converge/smoke-test-failed.json`
 
 contract(t, release_trial, [
-  { name: 'a release that was never tried', props, changes: [] },
+  { name: 'accepts a release that was never tried', props, changes: [] },
   {
-    name: 'a release that failed this same test',
+    name: 'fails if the release failed this test',
     props,
     given: marked(digest(['bin/smoke'])),
     fails: /000002-1a2b3c4d failed .* status 500 .*--retry-failed/,
   },
-  { name: 'one that failed another test', props, given: marked(digest(['bin/smoke --quick'])), changes: [] },
-  { name: 'one that had less time', props, given: marked(digest(['bin/smoke'], 30)), changes: [] },
   {
-    name: 'the current release',
+    name: 'accepts a release that failed another test',
+    props,
+    given: marked(digest(['bin/smoke --quick'])),
+    changes: [],
+  },
+  {
+    name: 'accepts a release that failed with less time',
+    props,
+    given: marked(digest(['bin/smoke'], 30)),
+    changes: [],
+  },
+  {
+    name: 'accepts the current release',
     props,
     given: (host) => marked(digest(['bin/smoke']))(host).given('/srv/site/current', { link: release }),
     changes: [],
   },
-  { name: 'a mark that a crash has damaged', props, given: (host) => host.given(mark, '{"test": '), changes: [] },
+  {
+    name: 'accepts a release whose record a crash has damaged',
+    props,
+    given: (host) => host.given(mark, '{"test": '),
+    changes: [],
+  },
 ])

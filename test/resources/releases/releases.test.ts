@@ -1,3 +1,4 @@
+/** Tests the functions that list, select and remove releases. */
 import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -177,7 +178,7 @@ t.test('cleanup never removes a needed release', async () => {
   )
 })
 
-t.test('selects the release that fits', async (t) => {
+t.test('selects the release with the given commit and layout', async (t) => {
   const fits = (releases: Release[], always = false, reuse: 'newer' | 'any' = 'newer') =>
     releaseFor(releases, { identity: 'x', always, reuse }, 'b')?.id.slice(0, 6) ?? null
   t.equal(fits([]), null)

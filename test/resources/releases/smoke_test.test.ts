@@ -1,3 +1,4 @@
+/** Tests smoke_test: requests and commands that a new release must pass. */
 import t from 'tap'
 import type { CommandHandler, VirtualOptions } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -43,30 +44,30 @@ const maintenancePage = { status: 503, headers: { 'x-converge-maintenance': 'on'
 const asks = (path: string, more: object = {}) => ({ requests: [{ port: 8081, path, ...more }], deadline: seconds(3) })
 
 contract(t, smoke_test, [
-  { name: 'nothing to try out', props: base, host: server() },
-  { name: 'a request', props: { ...base, ...asks('/') }, host: server(), changes: ['replace /passedFor'] },
+  { name: 'does nothing without tests', props: base, host: server() },
+  { name: 'accepts a request', props: { ...base, ...asks('/') }, host: server(), changes: ['replace /passedFor'] },
   {
-    name: 'an answer that contains a text',
+    name: 'accepts an answer with the text',
     props: { ...base, ...asks('/', { contains: 'Welcome at 8081' }) },
     host: server(),
   },
   {
-    name: 'a header',
+    name: 'sends a header',
     props: { ...base, ...asks('/host', { headers: { Host: 'a.b' }, contains: 'a.b' }) },
     host: server(),
   },
   {
-    name: 'a site in maintenance: the app itself answers',
+    name: 'tests the app itself while the site is in maintenance',
     props: { ...base, ...asks('/closed', { contains: 'Welcome' }) },
     host: server(),
   },
   {
-    name: 'an app on another host cannot be tested',
+    name: 'does not test an app on another host',
     props: { ...base, ...asks('/closed-elsewhere', { contains: 'Welcome' }) },
     host: server(),
   },
   {
-    name: 'an expected status',
+    name: 'accepts an expected status',
     props: { ...base, ...asks('/gone', { statusMin: 404, statusMax: 404 }) },
     host: server(),
   },
@@ -77,33 +78,38 @@ contract(t, smoke_test, [
     unpredictable: true,
   },
   {
-    name: 'an unexpected status',
+    name: 'fails at an unexpected status',
     props: { ...base, ...asks('/gone') },
     host: server(),
     fails:
       /site did not pass its smoke test: http:\/\/127\.0\.0\.1:8081\/gone: it answered with HTTP status 404, for 3/,
   },
   {
-    name: 'an answer without the text',
+    name: 'fails at an answer without the text',
     props: { ...base, ...asks('/', { contains: 'Hello' }) },
     host: server(),
     fails: /does not contain 'Hello'/,
   },
-  { name: 'no server answers', props: { ...base, ...asks('/down') }, host: server(), fails: /smoke test: .*\/down/ },
   {
-    name: 'a command',
+    name: 'fails if no server answers',
+    props: { ...base, ...asks('/down') },
+    host: server(),
+    fails: /smoke test: .*\/down/,
+  },
+  {
+    name: 'accepts a command',
     props: { ...base, commands: ['bin/smoke', ['bin/more', 'a b']] },
     host: server(),
     then: (t, on) => t.equal(on.readText('/srv/log'), `bin/more a b in ${release}\n`),
   },
   {
-    name: 'a command that fails',
+    name: 'fails if the command fails',
     props: { ...base, commands: [['fail']] },
     host: server(),
     fails: /status 1.*it does not work/s,
   },
   {
-    name: 'not as root',
+    name: 'fails as root',
     props: { ...base, commands: ['x'] },
     host: { ...server(), self: undefined },
     fails: /would run as root/,

@@ -12,10 +12,10 @@ function recorded(value: string) {
 
 const bob = recorded('{"by":"bob@web1","at":"2026-01-01T00:00:00Z"}')
 
-t.test('the contract', (t) =>
+t.test('fulfils the contract of resources', (t) =>
   contract(t, maintenance_record, [
     {
-      name: 'a site is closed',
+      name: 'records that a site is closed',
       props: { app: 'site', by: 'alice@web1' },
       changes: ['replace /closed = true'],
       then: (t, host) => t.equal(maintenanceRecord(host, 'site')?.by, 'alice@web1'),
@@ -34,9 +34,9 @@ t.test('the contract', (t) =>
       changes: ['replace /closed = false'],
       then: (t, host) => t.equal(maintenanceRecord(host, 'site'), null),
     },
-    { name: 'opening a site without a record', props: { app: 'site', closed: false }, changes: [] },
+    { name: 'does nothing if an open site has no record', props: { app: 'site', closed: false }, changes: [] },
     {
-      name: 'a damaged record counts as none',
+      name: 'replaces a damaged record',
       props: { app: 'site', by: 'alice@web1' },
       host: recorded('{"by":'),
       changes: ['replace /closed = true'],

@@ -1,3 +1,4 @@
+/** Tests service: starting and stopping services of systemd, supervisor and init scripts. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -29,6 +30,8 @@ interface Unit {
   lasts?: number
   since?: number
 }
+
+const elapsedSeconds = (host: VirtualHost) => host.clock - new VirtualHost().clock
 
 /** A systemd for the in-memory host, with units by name. */
 function systemd(units: Readonly<Record<string, Unit>>, calls: string[][] = []): CommandHandler {
@@ -92,17 +95,23 @@ const units = {
 const host = { commands: systemd(units) }
 
 contract(t, service, [
-  { name: 'systemd: up already', props: { name: 'up', enabled: true }, host, given: booted, changes: [] },
-  { name: 'systemd: an alias', props: { name: 'up-alias' }, host, given: booted, changes: [] },
   {
-    name: 'systemd: started and enabled',
+    name: 'systemd: leaves a running unit alone',
+    props: { name: 'up', enabled: true },
+    host,
+    given: booted,
+    changes: [],
+  },
+  { name: 'systemd: finds a unit by an alias', props: { name: 'up-alias' }, host, given: booted, changes: [] },
+  {
+    name: 'systemd: starts and enables a unit',
     props: { name: 'down', enabled: true },
     host,
     given: booted,
     changes: ['replace /enabled = true', 'replace /state = "running"'],
   },
   {
-    name: 'systemd: enabled stays unchanged if it is not declared',
+    name: 'systemd: leaves enabled unchanged if it is not declared',
     props: { name: 'down' },
     host,
     given: booted,
@@ -117,21 +126,21 @@ contract(t, service, [
     fails: /syslog was stopped, and something started it again at once.*list-dependencies --reverse syslog/s,
   },
   {
-    name: 'systemd: stopped and disabled',
+    name: 'systemd: stops and disables a unit',
     props: { name: 'up', action: 'stopped', enabled: false },
     host,
     given: booted,
     changes: ['replace /enabled = false', 'replace /state = "stopped"'],
   },
   {
-    name: 'systemd: a failed unit counts as stopped',
+    name: 'systemd: counts a failed unit as stopped',
     props: { name: 'broken', action: 'stopped' },
     host,
     given: booted,
     changes: [],
   },
   {
-    name: 'systemd: a missing unit counts as stopped',
+    name: 'systemd: counts a missing unit as stopped',
     props: { name: 'none', action: 'stopped', enabled: false },
     host,
     given: booted,
@@ -145,28 +154,28 @@ contract(t, service, [
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'systemd: a static unit stays unchanged',
+    name: 'systemd: leaves a static unit unchanged',
     props: { name: 'fixed', enabled: true },
     host,
     given: booted,
     changes: ['replace /state = "running"'],
   },
   {
-    name: 'systemd: a unit that fails',
+    name: 'systemd: fails if the unit fails',
     props: { name: 'broken' },
     host,
     given: booted,
     fails: /broken did not come up: it ended right after its start \(exit-code\).*journal of/s,
   },
   {
-    name: 'systemd: a missing unit',
+    name: 'systemd: fails if the unit does not exist',
     props: { name: 'none' },
     host,
     given: booted,
     fails: /none did not come up: there is no service none on this host.*declare its package/s,
   },
   {
-    name: 'systemd: a masked unit, which the plan refuses as well',
+    name: 'systemd: fails if the unit is masked, in the plan too',
     props: { name: 'masked' },
     host,
     given: (host) => {
@@ -176,7 +185,7 @@ contract(t, service, [
     fails: /systemd refuses to start it: masked.service is masked.*systemctl unmask/s,
   },
   {
-    name: 'systemd: a masked unit stays stopped',
+    name: 'systemd: leaves a masked unit stopped',
     props: { name: 'masked', action: 'stopped' },
     host,
     given: (host) => {
@@ -186,51 +195,51 @@ contract(t, service, [
     changes: [],
   },
   {
-    name: 'systemd: a unit that counts as running at once is watched for a second',
+    name: 'systemd: watches a unit that counts as running at once for a second',
     props: { name: 'simple' },
     host,
     given: booted,
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 1),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 1),
   },
   {
-    name: 'systemd: a unit that ends half a second after its start',
+    name: 'systemd: fails if the unit ends half a second after its start',
     props: { name: 'brief' },
     host,
     given: booted,
     fails: /brief did not come up: it ended right after its start \(exit-code\).*journal of/s,
   },
   {
-    name: 'systemd: a unit whose start is still queued',
+    name: 'systemd: waits for a unit whose start is still queued',
     props: { name: 'slow' },
     host,
     given: booted,
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 20),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 20),
   },
   {
-    name: 'systemd: a unit that exceeds its start limit',
+    name: 'systemd: fails if the unit exceeds its start limit',
     props: { name: 'endless', deadline: seconds(9) },
     host,
     given: booted,
     fails: /endless did not come up: it was not ready within 9 s.*journal of/s,
   },
   {
-    name: 'systemd: a timer',
+    name: 'systemd: starts a timer',
     props: { name: 'nightly.timer', enabled: true },
     host,
     given: booted,
     changes: ['replace /enabled = true', 'replace /state = "running"'],
   },
   {
-    name: 'systemd: enabled until the next boot is not enabled',
+    name: 'systemd: enables a unit that is enabled until the next boot',
     props: { name: 'until-boot', enabled: true },
     host,
     given: booted,
     changes: ['replace /enabled = true'],
   },
   {
-    name: 'supervisor: started',
+    name: 'supervisor: starts a program',
     props: { name: 'a', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { startsecs: 5 } } }).requests },
     changes: ['replace /state = "running"'],
@@ -242,10 +251,10 @@ contract(t, service, [
       requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 20 } } }).requests,
     },
     changes: ['replace /state = "running"'],
-    then: (t, host) => t.ok(host.clock >= 20),
+    then: (t, host) => t.ok(elapsedSeconds(host) >= 20),
   },
   {
-    name: 'supervisor: started, and never answers',
+    name: 'supervisor: fails if a started program never answers',
     props: { name: 'a', provider: { kind: 'supervisor' }, ready: { port: 8081 }, deadline: seconds(9) },
     host: {
       requests: new FakeSupervisor({ stopped: ['a'], programs: { a: { port: 8081, readyAfter: 1e6 } } }).requests,
@@ -253,49 +262,49 @@ contract(t, service, [
     fails: /a did not come up: it was not ready within 9 s/,
   },
   {
-    name: 'supervisor: stopped',
+    name: 'supervisor: stops a program',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 5 } } }).requests },
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'supervisor: an unknown program counts as stopped',
+    name: 'supervisor: counts an unknown program as stopped',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({}).requests },
     changes: [],
   },
   {
-    name: 'supervisor: without supervisord it counts as stopped',
+    name: 'supervisor: counts a program as stopped without supervisord',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' } },
     host: { requests: new FakeSupervisor({ up: false }).requests },
     changes: [],
   },
   {
-    name: 'supervisor: does not stop in time',
+    name: 'supervisor: fails if a program does not stop in time',
     props: { name: 'a', action: 'stopped', provider: { kind: 'supervisor' }, deadline: seconds(9) },
     host: { requests: new FakeSupervisor({ running: ['a'], programs: { a: { stopAfter: 1e6 } } }).requests },
     fails: 'a did not stop within 9 s',
   },
   {
-    name: 'init script: started',
+    name: 'init script: starts a service',
     props: { name: 'web' },
     ...initScripts({ web: false }),
     changes: ['replace /state = "running"'],
   },
   {
-    name: 'init script: stopped',
+    name: 'init script: stops a service',
     props: { name: 'web', action: 'stopped' },
     ...initScripts({ web: true }),
     changes: ['replace /state = "stopped"'],
   },
   {
-    name: 'init script: runs already; enabled stays unchanged',
+    name: 'init script: leaves a running service alone, and enabled unchanged',
     props: { name: 'web', enabled: true },
     ...initScripts({ web: true }),
     changes: [],
   },
   {
-    name: 'init script: one that waits without end for its process to stop',
+    name: 'init script: fails if the script waits without end for its process to stop',
     props: { name: 'stuck', action: 'stopped', deadline: seconds(9) },
     host: {
       commands: ([program, , verb], { timeout = minutes(10) }, host) => {
@@ -306,11 +315,11 @@ contract(t, service, [
       },
     },
     given: (host) => void host.given('/etc/init.d/stuck', ''),
-    then: (t, host) => t.ok(host.clock < 20, 'the declared limit holds, not a longer one'),
+    then: (t, host) => t.ok(elapsedSeconds(host) < 20, 'the declared limit applies'),
     fails: 'stuck did not stop within 9 s',
   },
   {
-    name: 'init script: a missing script',
+    name: 'init script: fails if the script does not exist',
     props: { name: 'none' },
     ...initScripts({}),
     fails: /there is no service none on this host.*declare its package/s,
@@ -371,7 +380,7 @@ t.test('service_restart through systemd', async (t) => {
   t.equal((await run(plan, virtual)).outcome, 'unchanged')
 })
 
-t.test('enabled is refused for a program of supervisor', async (t) => {
+t.test('refuses enabled for a program of supervisor', async (t) => {
   const virtual = new VirtualHost({ requests: new FakeSupervisor({ running: ['a'] }).requests })
   t.equal(
     (
@@ -384,7 +393,7 @@ t.test('enabled is refused for a program of supervisor', async (t) => {
   )
 })
 
-t.test('a masked unit: the plan refuses what the run refuses, unless it is unmasked before', async (t) => {
+t.test('refuses a masked unit in the plan as in the run, unless it is unmasked before', async (t) => {
   const path = '/etc/systemd/system/web.service'
   for (const [state, verb] of [
     ['active', 'restart'],

@@ -50,7 +50,7 @@ contract(t, service, [
     then: (t: { equal(a: unknown, b: unknown): unknown }, host: VirtualHost) => void t.equal(state(host), after),
   })),
   {
-    name: 'no balancer',
+    name: 'stops a service without a balancer',
     props: { ...stopping, balancers: [{ host: 'lb2', port: 9999 }] },
     given: conf,
     host: plain.options,

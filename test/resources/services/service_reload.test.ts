@@ -1,3 +1,4 @@
+/** Tests service_reload: when a service reloads, by signal, command or manager, and what prevents it. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -8,7 +9,7 @@ import { contract, failureOf, patchOf, planOf, run } from '../../support/contrac
 import { type Behaviour, FakeSupervisor } from '../../support/fake_supervisor.ts'
 
 const provider = { kind: 'supervisor' as const }
-const supervised = (behaviour: Behaviour = {}, state: 'running' | 'stopped' | 'failing' = 'running') => ({
+const supervisorWith = (behaviour: Behaviour = {}, state: 'running' | 'stopped' | 'failing' = 'running') => ({
   requests: new FakeSupervisor({ [state]: ['web'], programs: { web: behaviour } }).requests,
 })
 const check = ['proxy', '-c']
@@ -20,18 +21,18 @@ const proxy: CommandHandler = ([program, word], _, host) => {
 }
 
 /** Shortens a call to supervisor to `method name ...`; leaves anything else unchanged. */
-const short = (change: string) => {
+const shortChange = (change: string) => {
   const method = /<methodName>supervisor\.(\w+)/.exec(change)?.[1]
   if (method === undefined) return change.replace(/^record .*/, 'record')
   return [method, ...[...change.matchAll(/<string>(\w+)</g)].map(([, word]) => word)].join(' ')
 }
-const changesOf = (host: VirtualHost) => host.changes.map(short)
+const changesOf = (host: VirtualHost) => host.changes.map(shortChange)
 
 contract(t, service_reload, [
   {
     name: 'signals a running service',
     props: { name: 'web', provider },
-    host: supervised(),
+    host: supervisorWith(),
     changes: ['replace /reloadedFor = "'],
     then: (t, host) => {
       t.ok(changesOf(host).includes('signalProcess web HUP'))
@@ -39,64 +40,64 @@ contract(t, service_reload, [
     },
   },
   {
-    name: 'another signal, and a check afterwards',
+    name: 'sends another signal, and checks the service afterwards',
     props: { name: 'web', provider, signal: 'USR2', ready: { port: 8081 } },
-    host: supervised({ port: 8081 }),
+    host: supervisorWith({ port: 8081 }),
     then: (t, host) => t.ok(changesOf(host).includes('signalProcess web USR2')),
   },
   {
     name: 'reloads with a command',
     props: { name: 'web', provider, command: ['proxy', 'load'] },
-    host: { ...supervised(), commands: proxy },
+    host: { ...supervisorWith(), commands: proxy },
     then: (t, host) => {
       t.ok(changesOf(host).includes('run proxy load'))
       t.notMatch(changesOf(host).join('\n'), /signalProcess/)
     },
   },
   {
-    name: 'starts a service that is down',
+    name: 'starts a service that is stopped',
     props: { name: 'web', provider, check },
-    host: { ...supervised({}, 'stopped'), commands: proxy },
+    host: { ...supervisorWith({}, 'stopped'), commands: proxy },
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
     then: (t, host) => t.ok(changesOf(host).includes('startProcess web')),
   },
   {
     name: 'starts a service that keeps ending',
     props: { name: 'web', provider },
-    host: supervised({}, 'failing'),
+    host: supervisorWith({}, 'failing'),
     changes: ['replace /reloadedFor', 'replace /state = "running"'],
   },
   {
-    name: 'a check that fails',
+    name: 'fails if the check of the configuration fails',
     props: { name: 'web', provider, check },
     given: (host) => void host.given('/srv/broken', ''),
-    host: { ...supervised(), commands: proxy },
+    host: { ...supervisorWith(), commands: proxy },
     fails: /web is not reloaded: its check ended with exit status 2 correct its configuration.*line 3:\nno such word/s,
   },
   {
-    name: 'a service that the reload ends',
+    name: 'fails if the reload ends the service',
     props: { name: 'web', provider },
-    host: supervised({ diesOf: 'HUP' }),
+    host: supervisorWith({ diesOf: 'HUP' }),
     fails: /web was not reloaded: it ended right after its reload .*log of web/s,
   },
   {
-    name: 'a service that is not ready afterwards',
+    name: 'fails if the service is not ready afterwards',
     props: { name: 'web', provider, ready: { port: 8081 }, deadline: seconds(5) },
-    host: supervised({ port: 8081, status: 502 }),
+    host: supervisorWith({ port: 8081, status: 502 }),
     fails: /web was not reloaded: it was not ready within 5 s \(http:\/\/\S+\/\S* answered with HTTP status 502\)/,
   },
   {
-    name: 'an unknown service',
+    name: 'fails for an unknown service',
     props: { name: 'other', provider },
-    host: supervised(),
+    host: supervisorWith(),
     fails: /other did not come up: .*it has no such program/,
   },
 ])
 
-t.test('waits for a running service that is not ready, without a reload', async (t) => {
+t.test('waits for a running service that is not ready, and does not reload it', async (t) => {
   const options = { ready: { port: 8081 }, deadline: seconds(5) }
   const behaviour = { port: 8081, status: 200 }
-  const host = new VirtualHost(supervised(behaviour))
+  const host = new VirtualHost(supervisorWith(behaviour))
   t.strictSame(failureOf(await run(causedBy('1', options), host)), undefined)
   t.equal((await run(causedBy('1', options), host)).outcome, 'unchanged')
   behaviour.status = 502
@@ -118,7 +119,7 @@ const causedBy = (content: string, more: object = {}) =>
 const signals = (host: VirtualHost) => changesOf(host).filter((what) => what.startsWith('signalProcess')).length
 
 t.test('reloads once for each change; a reload that a failure prevented stays due', async (t) => {
-  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  const host = new VirtualHost({ ...supervisorWith(), commands: proxy })
   t.strictSame(failureOf(await run(causedBy('1', { check }), host)), undefined)
   t.equal((await run(causedBy('1', { check }), host)).outcome, 'unchanged')
   t.equal(signals(host), 1)
@@ -131,15 +132,15 @@ t.test('reloads once for each change; a reload that a failure prevented stays du
   t.equal((await run(causedBy('2', { check }), host)).outcome, 'unchanged')
 })
 
-t.test('a service that was started is not reloaded too', async (t) => {
-  const host = new VirtualHost(supervised({}, 'stopped'))
+t.test('does not reload a service that it has started', async (t) => {
+  const host = new VirtualHost(supervisorWith({}, 'stopped'))
   t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
   t.equal(signals(host), 0)
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
 t.test('a dry run predicts the state, and changes nothing', async (t) => {
-  const host = new VirtualHost(supervised())
+  const host = new VirtualHost(supervisorWith())
   const report = await run(causedBy('1'), new VirtualHost({ base: host }), 'plan')
   t.strictSame(
     report.resources.map(({ outcome, words }) => [outcome, words]),
@@ -152,7 +153,7 @@ t.test('a dry run predicts the state, and changes nothing', async (t) => {
 })
 
 t.test('hides the output of a check if the content is sensitive', async (t) => {
-  const host = new VirtualHost({ ...supervised(), commands: proxy })
+  const host = new VirtualHost({ ...supervisorWith(), commands: proxy })
   host.given('/srv/broken', '')
   const failure = failureOf(await run(causedBy('1', { check, sensitive: true }), host))
   t.match(failure, { code: 'CHECK_FAILED', output: undefined })
@@ -199,21 +200,21 @@ t.test('stores the run-time state before the reload for the next process', async
   t.equal(host.readText('/srv/state'), '1\n', 'some day it would not be true any more')
 })
 
-t.test('a failed query of the state is a warning, and the reload continues', async (t) => {
+t.test('warns about a failed query of the state, and continues the reload', async (t) => {
   const keep = { socket: '/run/web.sock', ask: 'show servers state', file: '/srv/state' }
-  const host = new VirtualHost(supervised()).given('/run/web.sock', '')
+  const host = new VirtualHost(supervisorWith()).given('/run/web.sock', '')
   const report = await run(causedBy('1', { keep }), host)
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [/web is reloaded without what was set at run time/])
   t.equal(signals(host), 1)
-  const first = await run(causedBy('1', { keep }), new VirtualHost(supervised()))
+  const first = await run(causedBy('1', { keep }), new VirtualHost(supervisorWith()))
   t.strictSame(first.warnings, [], 'before the first reload, nothing was set at run time')
-  const removed = await run(causedBy('1', { keep }), new VirtualHost(supervised()).given('/srv/state', '1\n'))
+  const removed = await run(causedBy('1', { keep }), new VirtualHost(supervisorWith()).given('/srv/state', '1\n'))
   t.match(removed.warnings, [/web is reloaded without what was set at run time/], 'someone has removed the socket')
 })
 
 t.test('several resources reload one service in a run, each for its own cause', async (t) => {
-  const host = new VirtualHost(supervised())
+  const host = new VirtualHost(supervisorWith())
   const plan = (a: string, b: string) =>
     planOf((r) => {
       for (const [name, content] of [
@@ -231,8 +232,8 @@ t.test('several resources reload one service in a run, each for its own cause', 
   t.equal((await run(plan('1', '2'), host)).outcome, 'unchanged')
 })
 
-t.test('the causes may change between runs, and back', async (t) => {
-  const host = new VirtualHost(supervised())
+t.test('reloads for each change of its causes between runs', async (t) => {
+  const host = new VirtualHost(supervisorWith())
   const plan = (names: readonly string[]) =>
     planOf((r) => {
       const when = names.map((name) => file(r, { path: `/srv/${name}`, content: name }))
@@ -247,7 +248,7 @@ t.test('the causes may change between runs, and back', async (t) => {
 })
 
 t.test('force reloads once for each command, and completes due reloads', async (t) => {
-  const host = new VirtualHost(supervised())
+  const host = new VirtualHost(supervisorWith())
   await run(causedBy('1'), host)
   await run(causedBy('2', { force: 'run 7' }), host)
   t.equal(signals(host), 2)
@@ -274,7 +275,7 @@ function runs(host: VirtualHost, { auxv = 'a', workers = [101, 102], leaving = [
       .given(`/proc/${pid}/cmdline`, leaving.includes(pid) ? 'worker process is shutting down' : 'worker process')
 }
 
-t.test('a file restored by hand: reloads only if the service loaded something in between', async (t) => {
+t.test('reloads for a file restored by hand only if the service loaded something in between', async (t) => {
   const cases: [name: string, now: Parameters<typeof runs>[1], signals: number][] = [
     ['nothing was loaded', {}, 0],
     ['one worker ended, and another started', { workers: [102, 103] }, 0],
@@ -283,7 +284,7 @@ t.test('a file restored by hand: reloads only if the service loaded something in
     ['the main process has executed its program again', { auxv: 'b' }, 1],
   ]
   for (const [name, now, expected] of cases) {
-    const host = new VirtualHost(supervised())
+    const host = new VirtualHost(supervisorWith())
     runs(host)
     t.strictSame(failureOf(await run(causedBy('1'), host)), undefined)
     const before = signals(host)
@@ -302,16 +303,16 @@ t.test('a file restored by hand: reloads only if the service loaded something in
   }
 })
 
-t.test('a reload by hand alone causes no other one', async (t) => {
-  const host = new VirtualHost(supervised())
+t.test('does not reload again after a reload by hand', async (t) => {
+  const host = new VirtualHost(supervisorWith())
   runs(host)
   await run(causedBy('1'), host)
   runs(host, { workers: [105], auxv: 'z' })
   t.equal((await run(causedBy('1'), host)).outcome, 'unchanged')
 })
 
-t.test('a reload that takes effect after the run causes no other one, also if a file is touched', async (t) => {
-  const host = new VirtualHost(supervised())
+t.test('does not reload again when a reload takes effect after the run, also if a file is touched', async (t) => {
+  const host = new VirtualHost(supervisorWith())
   runs(host)
   await run(causedBy('1'), host)
   const before = signals(host)
@@ -326,31 +327,31 @@ t.test('a reload that takes effect after the run causes no other one, also if a 
   t.equal(signals(host) - before, 1)
 })
 
-t.test('nothing is due after a reload by an earlier version', async (t) => {
-  const host = new VirtualHost(supervised())
+t.test('does not reload after a reload by an earlier version', async (t) => {
+  const host = new VirtualHost(supervisorWith())
   await run(causedBy('1'), host)
-  const earlier = new VirtualHost({ base: host, ...supervised() })
+  const earlier = new VirtualHost({ base: host, ...supervisorWith() })
   for (const what of host.changes.filter((one) => one.endsWith(': loaded'))) earlier.record(what.slice(7), 'null')
   earlier.writeFile('/srv/config', '1')
   t.equal((await run(causedBy('1'), earlier)).outcome, 'unchanged')
 })
 
-t.test('adopt: a running service counts as up to date until something changes', async (t) => {
-  const host = new VirtualHost(supervised())
+t.test('adopt: counts a running service as up to date until something changes', async (t) => {
+  const host = new VirtualHost(supervisorWith())
   host.given('/srv/config', '1')
   t.equal((await run(causedBy('1', { adopt: true }), host)).outcome, 'unchanged')
   t.equal(signals(host), 0)
   await run(causedBy('2', { adopt: true }), host)
   t.equal(signals(host), 1)
   t.equal((await run(causedBy('2', { adopt: true }), host)).outcome, 'unchanged')
-  const down = new VirtualHost(supervised({}, 'stopped'))
+  const down = new VirtualHost(supervisorWith({}, 'stopped'))
   down.given('/srv/config', '1')
   t.equal((await run(causedBy('1', { adopt: true }), down)).outcome, 'changed', 'starts a service that is down')
 })
 
-t.test('a certificate that others manage: reloads once for each replacement', async (t) => {
+t.test('reloads once for each replacement of a certificate that others manage', async (t) => {
   const [link, first, second] = ['/srv/live.pem', '/srv/archive/1.pem', '/srv/archive/2.pem']
-  const host = new VirtualHost(supervised())
+  const host = new VirtualHost(supervisorWith())
   host.given(first, '1').given(second, '2')
   const loads = { loads: [link] }
   t.strictSame(failureOf(await run(causedBy('1', loads), host)), undefined)

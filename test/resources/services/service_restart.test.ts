@@ -1,3 +1,4 @@
+/** Tests service_restart: the order of restarts, readiness, failures and restarts that stay due. */
 import t from 'tap'
 import { converge } from '../../../core/converge/engine.ts'
 import type { RequestHandler } from '../../../core/host/virtual.ts'
@@ -68,13 +69,13 @@ contract(t, service_restart, [
     ],
   },
   {
-    name: 'without ready, running is sufficient',
+    name: 'accepts a running service without ready',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({ c1: { readyAfter: 1e9 } }).requests },
   },
   {
-    name: 'stops a service that keeps failing first',
+    name: 'stops a service that keeps failing before it starts it',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({}, [], { failing: ['c1'] }).requests },
@@ -87,7 +88,7 @@ contract(t, service_restart, [
     host: { requests: fakeOf({ c1: { status: 401 } }).requests },
   },
   {
-    name: 'a status out of range is not ready',
+    name: 'fails at a status out of range',
     props: { services: [{ name: 'c1', ready: { port: 8081 } }], provider, deadline: seconds(20) },
     given: conf(),
     host: { requests: fakeOf({ c1: { status: 500 } }).requests },
@@ -95,20 +96,20 @@ contract(t, service_restart, [
       /c1 did not come up: it was not ready within 20 s \(http:\/\/127\.0\.0\.1:8081\/ answered with HTTP status 500\).*read the log of the program for the cause; correct the cause, then run again: it continues with c1.*log of c1/s,
   },
   {
-    name: 'no supervisord',
+    name: 'fails if supervisord does not run',
     props: { services, provider },
     host: { requests: new FakeSupervisor({ up: false }).requests },
     fails: /no supervisord is running/,
   },
   {
-    name: 'a program without configuration',
+    name: 'fails if a program has no configuration',
     props: { services: [{ name: 'c9' }], provider },
     given: conf(),
     host: { requests: fakeOf().requests },
     fails: /c9 did not come up: supervisord refused startProcess of c9: it has no such program.*\[include\]/s,
   },
   {
-    name: 'a missing command',
+    name: 'fails if a command does not exist',
     props: { services: [{ name: 'c1' }], provider },
     given: conf(),
     host: { requests: fakeOf({ c1: { fault: 20 } }).requests },
@@ -154,7 +155,7 @@ t.test('reports its steps in order', async (t) => {
   ])
 })
 
-t.test('never two down at once; the next restarts only when the one before is ready', async (t) => {
+t.test('never has two services down, and restarts the next when the one before is ready', async (t) => {
   const fake = fakeOf()
   let worst = names.length
   const { host, roll } = harness(fake, {
@@ -187,7 +188,7 @@ t.test('pauses only between restarts of running services', async (t) => {
   }
 })
 
-t.test('a service with its own pause', async (t) => {
+t.test('pauses as long as a service declares', async (t) => {
   const { reported, roll } = harness(fakeOf())
   await roll({
     delay: seconds(60),
@@ -199,7 +200,7 @@ t.test('a service with its own pause', async (t) => {
   )
 })
 
-t.test('the first failure ends the sequence; the others keep the old process', async (t) => {
+t.test('ends at the first failure, and the other services keep their processes', async (t) => {
   for (const as of ['BACKOFF', 'FATAL', 'EXITED', 'again'] as const) {
     const prints = Array.from({ length: 50 }, (_, line) => `line ${line}\n`).join('')
     const bad: Record<string, Behaviour> = { c2: { dies: { after: 2, as }, readyAfter: 1e6, prints } }
@@ -226,7 +227,7 @@ t.test('the first failure ends the sequence; the others keep the old process', a
   }
 })
 
-t.test('a service that its manager starts again counts as starting', async (t) => {
+t.test('counts a service that its manager starts again as starting', async (t) => {
   for (const as of ['BACKOFF', 'EXITED', 'again'] as const) {
     const ready = { port: 8081 }
     const ends = { after: 2, as }
@@ -251,7 +252,7 @@ t.test('a service that its manager starts again counts as starting', async (t) =
   }
 })
 
-t.test('gives up a service that keeps ending', async (t) => {
+t.test('gives up on a service that keeps ending', async (t) => {
   let pid = 0
   const fake = fakeOf({ c1: { readyAfter: 1e6 } })
   const host = new VirtualHost({
@@ -270,7 +271,7 @@ t.test('gives up a service that keeps ending', async (t) => {
   t.ok(host.clock - before < 30)
 })
 
-t.test('a run continues where the last one stopped', async (t) => {
+t.test('continues where the last run stopped', async (t) => {
   let broken = true
   const fake = fakeOf()
   const { host, reported, roll } = harness(fake, {
@@ -294,7 +295,7 @@ t.test('a run continues where the last one stopped', async (t) => {
   t.strictSame(started(host), ['c1', 'c2', 'c2', 'c3'])
 })
 
-t.test('a rollback after a failed restart restarts the services that run since', async (t) => {
+t.test('restarts the services that run the failed release after a rollback', async (t) => {
   const [good, bad] = [fakeOf(), fakeOf({ c1: { dies: { after: 2, as: 'again' }, readyAfter: 1e6 } })]
   let fake = good
   const { host, reported, roll } = harness(good, { requests: (...args) => fake.requests(...args) })
@@ -311,7 +312,7 @@ t.test('a rollback after a failed restart restarts the services that run since',
   t.equal((await roll({}, 'one')).outcome, 'unchanged')
 })
 
-t.test('a changed configuration of one service restarts only that one, with its new group', async (t) => {
+t.test('restarts only the service whose configuration changed, with its new group', async (t) => {
   const fake = fakeOf()
   const host = new VirtualHost({ requests: fake.requests }).given('/etc/supervisor/conf.d', null)
   const plan = (environment: Record<string, string>) =>
@@ -341,7 +342,7 @@ t.test('a changed configuration of one service restarts only that one, with its 
   t.equal((await run(plan({ A: '2' }), host)).outcome, 'unchanged')
 })
 
-t.test('a program that ended, and that supervisord starts again before its group is removed', async (t) => {
+t.test('restarts a program that supervisord starts again before its group is removed', async (t) => {
   const fake = fakeOf({ c2: { stopAfter: 2 } }, ['c1', 'c3'], { stopped: ['c2'] })
   let again = 2
   const host: VirtualHost = new VirtualHost({
@@ -380,7 +381,7 @@ t.test('force restarts each service once for each name, and the next ordinary ru
   t.equal(started(host).length, 9)
 })
 
-t.test('two resources for one service: one restart for each cause', async (t) => {
+t.test('restarts a service once for each cause of two resources', async (t) => {
   const fake = fakeOf()
   const host = new VirtualHost({ requests: fake.requests })
   conf()(host)
@@ -427,7 +428,7 @@ t.test('starts a service that was stopped by hand', async (t) => {
   t.strictSame(reported, ['starting c2 (1 of 1)', 'waiting for http://127.0.0.1:8082/'])
 })
 
-t.test('a port that another process uses', async (t) => {
+t.test('fails if another process uses the port', async (t) => {
   const fake = fakeOf({ c1: { holdsPort: 1e6 } })
   const { roll } = harness(fake)
   t.match(failureOf(await roll({ deadline: seconds(30) })), {
@@ -437,7 +438,7 @@ t.test('a port that another process uses', async (t) => {
   })
 })
 
-t.test('a process that does not stop', async (t) => {
+t.test('fails if a process does not stop', async (t) => {
   const { roll } = harness(fakeOf({ c1: { stopAfter: 1e6 } }))
   t.match(failureOf(await roll({ deadline: seconds(30) })), {
     message: /^c1 did not come up: c1 did not stop within 30 s/,
@@ -460,7 +461,7 @@ t.test('quotes what was logged since this start, and no line of earlier ones', a
   t.match(await quoted({}, {}), { output: 'line 2, log of c1' }, 'a log that only supervisord can read')
 })
 
-t.test('a page that fails to warm is a warning', async (t) => {
+t.test('warns about a page that fails to warm', async (t) => {
   const fake = fakeOf()
   const { roll } = harness(fake, {
     requests: (options, host) =>
@@ -496,7 +497,7 @@ t.test('refuses invalid properties', async (t) => {
   bad({ services: [{ name: 'a', ready: { port: 1, path: 'x y' } }] }, /begins with/)
 })
 
-t.test('adopt: a running service counts as up to date until something changes', async (t) => {
+t.test('adopt: counts a running service as up to date until something changes', async (t) => {
   const declare = (environment: Record<string, string>) =>
     planOf((r) => {
       const program = supervisor_program(r, { name: 'c1', command: 'x', environment })
@@ -516,7 +517,7 @@ t.test('adopt: a running service counts as up to date until something changes', 
   t.equal((await run(declare({ A: 'b' }), other)).outcome, 'unchanged')
 })
 
-t.test('a failed check keeps the running services', async (t) => {
+t.test('keeps the services running if a check fails', async (t) => {
   let status = 1
   const host = new VirtualHost({
     requests: fakeOf().requests,
@@ -535,7 +536,7 @@ t.test('a failed check keeps the running services', async (t) => {
   t.equal((await run(plan, host)).outcome, 'changed', 'it is still due')
 })
 
-t.test('start off: a service that is down stays down, and nothing is due when it starts', async (t) => {
+t.test('start off: leaves a stopped service alone, and restarts nothing when it starts', async (t) => {
   const fake = fakeOf({}, [], { stopped: ['c1'] })
   const host = new VirtualHost({ requests: fake.requests })
   conf()(host)
@@ -556,7 +557,7 @@ t.test('start off: a service that is down stays down, and nothing is due when it
   t.equal((await run(plan('3'), host)).outcome, 'unchanged')
 })
 
-t.test('adopt: not if a run has changed a cause', async (t) => {
+t.test('adopt: restarts if a run has changed a cause', async (t) => {
   const host = new VirtualHost({ requests: fakeOf({}, ['c1']).requests })
   conf()(host)
   host.given('/srv/cause', 'drift')

@@ -129,7 +129,7 @@ contract(t, service_restart, [
     then: (t, host) => t.strictSame(statesOf(one, host), allReady),
   },
   {
-    name: 'drains visitors that a cookie binds',
+    name: 'drains sessions that a cookie binds',
     props: { services, provider, balancers: both },
     given: conf,
     host: hostOf(sticky),
@@ -143,7 +143,7 @@ contract(t, service_restart, [
     then: (t, host) => t.strictSame(statesOf(crashed, host), allReady),
   },
   {
-    name: 'sessions that never end',
+    name: 'restarts despite sessions that never end',
     props: { services, provider, balancers: [{ socket }], drainDeadline: seconds(10) },
     given: conf,
     host: hostOf(busy),
@@ -207,7 +207,7 @@ function watch(all: Fakes): { readonly options: ReturnType<typeof hostOf>; reado
   return record
 }
 
-t.test('no service stops with visitors, and enough services stay up', async (t) => {
+t.test('stops no service with sessions, and keeps enough services up', async (t) => {
   for (const [maxUnavailable, stay] of [
     [1, 2],
     ['50%', 2],
@@ -228,7 +228,7 @@ t.test('no service stops with visitors, and enough services stay up', async (t) 
   }
 })
 
-t.test('several restarts wait for each other if the rest is down', async (t) => {
+t.test('several restarts wait for each other while the other servers are down', async (t) => {
   const { printed, roll, states } = harness({ balancers: [{ backends: { site: ['c1', 'c2'] } }] })
   const report = await roll({
     balancers: [{ socket }],
@@ -280,29 +280,26 @@ t.test('a dry run predicts the restart, and commands no balancer', async (t) => 
   t.ok(host.changes.length > changes)
 })
 
-t.test(
-  'a service that does not come up stays drained, the rest stays up, and the next successful run sets it ready',
-  async (t) => {
-    const programs: Record<string, Behaviour> = { c2: { dies: { after: 1, as: 'FATAL' } } }
-    const { printed, roll, states, supervisor, host } = harness({ programs })
-    const failure = failureOf(await roll())
-    t.match(failure, {
-      code: 'SERVICE_DOWN',
-      message: /^c2 did not come up.*; restarted before it: c1; left on the old process: c3$/,
-      output: 'log of c2',
-      hint: 'correct the cause, then run again: it continues with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
-    })
-    const stays = Object.fromEntries(endpoints.map((at) => [at, 'ready, drain down, ready']))
-    t.strictSame(states(), stays)
-    t.equal(supervisor.states(host).c3, 'RUNNING')
-    t.match(failureOf(await roll()), { message: /^c2 did not come up/ }, 'still')
-    t.equal(printed[0], 'starting c2 (1 of 2)')
-    t.strictSame(states(), stays)
-    delete programs.c2
-    t.strictSame(failureOf(await roll()), undefined)
-    t.strictSame(states(), allReady)
-  },
-)
+t.test('leaves a service that does not come up drained, and the next successful run sets it ready', async (t) => {
+  const programs: Record<string, Behaviour> = { c2: { dies: { after: 1, as: 'FATAL' } } }
+  const { printed, roll, states, supervisor, host } = harness({ programs })
+  const failure = failureOf(await roll())
+  t.match(failure, {
+    code: 'SERVICE_DOWN',
+    message: /^c2 did not come up.*; restarted before it: c1; left on the old process: c3$/,
+    output: 'log of c2',
+    hint: 'correct the cause, then run again: it continues with c2, which stays drained at /run/haproxy.sock and lb2:9999 until then',
+  })
+  const stays = Object.fromEntries(endpoints.map((at) => [at, 'ready, drain down, ready']))
+  t.strictSame(states(), stays)
+  t.equal(supervisor.states(host).c3, 'RUNNING')
+  t.match(failureOf(await roll()), { message: /^c2 did not come up/ }, 'still')
+  t.equal(printed[0], 'starting c2 (1 of 2)')
+  t.strictSame(states(), stays)
+  delete programs.c2
+  t.strictSame(failureOf(await roll()), undefined)
+  t.strictSame(states(), allReady)
+})
 
 async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Promise<void> {
   const { roll, revive, states, printed } = harness({}, (what) => what === at)
@@ -318,13 +315,13 @@ async function killedThen(t: Test, at: string, expected: readonly RegExp[]): Pro
   t.equal((await roll()).outcome, 'unchanged')
 }
 
-t.test('killed between restart and ready: the next run sets it ready without a restart', async (t) => {
+t.test('sets a server ready without a restart after a kill between both', async (t) => {
   await killedThen(t, `tell ${socket} c2 state ready`, [/^setting ready c2 \(1 of 2\)$/, /^setting site\/c2 ready/])
   await killedThen(t, 'tell lb2:9999 c1 health up', [/^setting ready c1 \(1 of 3\)$/, /^restarting c2 \(2 of 3\)$/])
   await killedThen(t, 'stopProcess c1', [/^restarting c1 \(1 of 3\)$/, /^setting site\/c1 ready at lb2/])
 })
 
-t.test('a service must be ready before its server is set ready', async (t) => {
+t.test('sets a server ready only when its service is ready', async (t) => {
   const { roll, revive, states, host, printed } = harness(
     { programs: { c1: { readyAfter: 3 } } },
     (what) => what === `tell ${socket} c1 health up`,
@@ -347,14 +344,14 @@ t.test('a service must be ready before its server is set ready', async (t) => {
   t.strictSame(states(), allReady)
 })
 
-t.test('no balancer can be queried: a warning says that other hosts may restart at the same time', async (t) => {
+t.test('warns that other hosts may restart at the same time if no balancer can be queried', async (t) => {
   const { roll } = harness({ balancers: [{ listening: () => false }, { listening: () => false }] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
   t.match(report.warnings, [/without it \(/, /without it, and other hosts may restart theirs at the same time/])
 })
 
-t.test('no balancer is known: a warning names the hosts that may restart at the same time', async (t) => {
+t.test('names the hosts that may restart at the same time if no balancer is known', async (t) => {
   const apart = { services: services.map(({ server: _, ...one }) => one), balancers: [] }
   const { roll } = harness()
   t.strictSame((await roll(apart)).warnings, [], 'no other host has such services')
@@ -366,7 +363,7 @@ t.test('no balancer is known: a warning names the hosts that may restart at the 
   t.strictSame((await harness().roll({ neighbours: ['web2'] })).warnings, [], 'the balancers are known')
 })
 
-t.test('an unreachable balancer is a warning, and the restart continues', async (t) => {
+t.test('warns about an unreachable balancer, and continues the restart', async (t) => {
   const { roll, host, states } = harness({ balancers: [{ listening: () => false }, {}] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
@@ -379,7 +376,7 @@ t.test('an unreachable balancer is a warning, and the restart continues', async 
   t.equal((await roll()).outcome, 'unchanged')
 })
 
-t.test('a client that is down has no visitors: its balancers cause no warning', async (t) => {
+t.test('does not warn about the balancers of a client that is down', async (t) => {
   const balancers = [{ listening: () => false }, { backends: { site: ['c1'] } }]
   const first = await harness({ balancers, running: [] }).roll()
   t.strictSame([failureOf(first), first.warnings], [undefined, []])
@@ -393,7 +390,7 @@ t.test('a client that is down has no visitors: its balancers cause no warning', 
 })
 
 t.test(
-  'a balancer that disappears during a restart: reported, and repaired by the run that reaches it again',
+  'reports a balancer that disappears during a restart, and the run that reaches it again repairs it',
   async (t) => {
     let up = true
     const { roll, states, host } = harness({ balancers: [{}, { listening: () => up }] }, (what) => {
@@ -415,7 +412,7 @@ t.test(
   },
 )
 
-t.test('a socket level that must not drain, and a server unknown to the balancer', async (t) => {
+t.test('reports a socket whose level forbids to drain, and a server unknown to the balancer', async (t) => {
   const { roll, host } = harness({ balancers: [{ level: 'operator' }, { backends: { site: ['c1', 'c2'] } }] })
   const report = await roll()
   t.strictSame(failureOf(report), undefined)
@@ -428,7 +425,7 @@ t.test('a socket level that must not drain, and a server unknown to the balancer
   t.equal((await roll()).outcome, 'unchanged', 'without a drained server, nothing is recorded')
 })
 
-t.test('a server that an operator drained or put in maintenance stays so', async (t) => {
+t.test('leaves a server that an operator drained or put in maintenance', async (t) => {
   const { roll, host, haproxy, states, printed } = harness({ balancers: [{}] })
   haproxy.set(host, socket, 'site/c2', 'drain')
   haproxy.set(host, socket, 'site/c3', 'maint')
@@ -439,7 +436,7 @@ t.test('a server that an operator drained or put in maintenance stays so', async
   t.ok(printed.includes(`site/c2 is in drain at ${socket} already, and stays in it`))
 })
 
-t.test('the only server that is up is not drained', async (t) => {
+t.test('does not drain the only server that is up', async (t) => {
   const { roll, host, states, printed } = harness({ balancers: [{ backends: { site: ['c1'], other: ['x', 'y'] } }] })
   t.strictSame(failureOf(await roll({ balancers: [{ socket }], services: services.slice(0, 1) })), undefined)
   t.ok(printed.includes(`site/c1 is the only one up at ${socket}: restarted without draining`))
@@ -447,7 +444,7 @@ t.test('the only server that is up is not drained', async (t) => {
   t.match(states()[socket], /^ready/)
 })
 
-t.test('sessions that never end: a warning, and the restart continues', async (t) => {
+t.test('warns about sessions that never end, and continues the restart', async (t) => {
   const { roll, host } = harness({ balancers: [{ busyFor: 1e6 }] })
   const began = host.clock
   const report = await roll({ balancers: [{ socket }], services: services.slice(0, 1), drainDeadline: seconds(30) })
@@ -458,7 +455,7 @@ t.test('sessions that never end: a warning, and the restart continues', async (t
   t.ok(host.clock - began > 29 && host.clock - began < 60)
 })
 
-t.test('a balancer that does not report it up: the sequence ends, and the next run checks again', async (t) => {
+t.test('ends the sequence if a balancer does not report the server up, and the next run checks again', async (t) => {
   let well = false
   const healthy = (name: string) => well || name !== 'site/c1'
   const { roll, states, host } = harness({ balancers: [{ healthy, tracking: true }] })
@@ -477,7 +474,7 @@ t.test('a balancer that does not report it up: the sequence ends, and the next r
   t.equal(states()[socket], 'ready, ready, ready')
 })
 
-t.test('a service that was down before and is not reported up: a warning', async (t) => {
+t.test('warns if a service that was down before is not reported up', async (t) => {
   const healthy = (name: string) => name !== 'site/c2'
   const { roll } = harness({ balancers: [{ healthy, tracking: true }], running: ['c1', 'c3'], stopped: ['c2'] })
   const report = await roll({ balancers: [{ socket }], deadline: seconds(20) })
@@ -485,7 +482,7 @@ t.test('a service that was down before and is not reported up: a warning', async
   t.match(report.warnings, [/site\/c2 is ready, but .* does not report it up after 20 s/])
 })
 
-t.test('several at once: after a failure no further restart begins, and current ones complete', async (t) => {
+t.test('begins no further restart after a failure of several at once, and completes current ones', async (t) => {
   const { roll, supervisor, host, states } = harness({
     programs: { c1: { dies: { after: 1, as: 'FATAL' } }, c2: { readyAfter: 20 } },
   })

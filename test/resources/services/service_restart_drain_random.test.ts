@@ -30,7 +30,7 @@ const world = fc.record({
   killAt: fc.integer({ min: 1, max: 45 }),
 })
 
-t.test('killed anywhere, with any balancers', async (t) => {
+t.test('repairs drained servers after a kill at any point, with any balancers', async (t) => {
   await fc.assert(
     fc.asyncProperty(world, async ({ balancers, maxUnavailable, stopped, killAt }) => {
       const supervisor = new FakeSupervisor({
@@ -44,7 +44,11 @@ t.test('killed anywhere, with any balancers', async (t) => {
         supervisor.requests({ port: port(server.split('/')[1] ?? ''), path: '/' }, host)?.status === 200
       const haproxy = new FakeHaproxy(
         balancers.map(({ sticky, busyFor, level, knows, goneFrom }, index) => ({
-          ...{ at: at(index), sticky, busyFor, level, healthy },
+          at: at(index),
+          sticky,
+          busyFor,
+          level,
+          healthy,
           backends: { site: [...knows, 'other'] },
           listening: (host) => calm || goneFrom === null || host.changes.length < goneFrom,
         })),

@@ -64,7 +64,7 @@ function site(base = app) {
   return { host, release, deploy, reported }
 }
 
-t.test('the first start, and a release with the same files', async (t) => {
+t.test('does not restart for a release with the same files', async (t) => {
   const { release, deploy } = site()
   t.equal(await deploy(t, release('1')), 1)
   t.equal(
@@ -78,7 +78,7 @@ t.test('the first start, and a release with the same files', async (t) => {
   t.equal(await deploy(t, `${app}/releases/1`), 0, 'a rollback')
 })
 
-t.test('a change of any loaded file restarts it, and the progress names the file', async (t) => {
+t.test('restarts for a change of any loaded file, and the progress names the file', async (t) => {
   const changes: Record<string, (path: string) => Files> = {
     'parts/zeoserver/etc/zeo.conf': (path) => ({
       'parts/zeoserver/etc/zeo.conf': files(path)['parts/zeoserver/etc/zeo.conf']?.replace('8001', '8100') ?? '',
@@ -100,7 +100,7 @@ t.test('a change of any loaded file restarts it, and the progress names the file
   }
 })
 
-t.test('scripts with relative paths', async (t) => {
+t.test('finds files by relative paths of scripts', async (t) => {
   const { release, deploy } = site()
   const script = { 'bin/zeoserver': "base = dirname(base)\nsys.path[0:0] = [join(base, 'src/site')]\n" }
   await deploy(
@@ -123,7 +123,7 @@ t.test('scripts with relative paths', async (t) => {
   )
 })
 
-t.test('its own configuration, and a process other than that of the restart', async (t) => {
+t.test('restarts for its own configuration, and for a process that it did not start', async (t) => {
   const { release, deploy } = site()
   await deploy(t, release('1'))
   t.equal(await deploy(t, release('2'), { environment: { A: '1' } }), 1)
@@ -138,7 +138,7 @@ t.test('restarts if the loaded files are unknown', async (t) => {
   t.equal(await deploy(t, path), 1)
 })
 
-t.test('a host of an earlier version: nothing restarts until the next release', async (t) => {
+t.test('restarts nothing on a host of an earlier version until the next release', async (t) => {
   const { release, deploy } = site()
   const first = release('1')
   await deploy(t, first, { withLoads: false })
@@ -146,7 +146,7 @@ t.test('a host of an earlier version: nothing restarts until the next release', 
   t.equal(await deploy(t, release('2')), 0)
 })
 
-t.test('an app behind a link, where buildout writes the real path', async (t) => {
+t.test('finds files of an app behind a link, where buildout writes the real path', async (t) => {
   const { host, release, deploy } = site('/data/zeo')
   host.given(app, { link: '/data/zeo' })
   await deploy(t, release('1'))

@@ -14,7 +14,7 @@ t.setTimeout(120_000)
 
 const fallback = { host: '127.0.0.1', port: 8100 }
 
-t.test('a configuration whose definitions multiply its length counts as unknown', async (t) => {
+t.test('reports a configuration as unknown whose definitions multiply its length', async (t) => {
   const base = scratch(t)
   fs.mkdirSync(`${base}/release`)
   fs.symlinkSync('release', `${base}/current`)

@@ -12,10 +12,10 @@ function recorded(value: string) {
 
 const bob = recorded('{"by":"bob@web1","at":"2026-01-01T00:00:00Z"}')
 
-t.test('the contract', (t) =>
+t.test('fulfils the contract of resources', (t) =>
   contract(t, stop_record, [
     {
-      name: 'an app is stopped',
+      name: 'records that an app is stopped',
       props: { app: 'site', by: 'alice@web1' },
       changes: ['replace /stopped = true'],
       then: (t, host) => t.equal(intendedStop(host, 'site')?.by, 'alice@web1'),
@@ -28,15 +28,15 @@ t.test('the contract', (t) =>
       then: (t, host) => t.strictSame(intendedStop(host, 'site'), { by: 'bob@web1', at: '2026-01-01T00:00:00Z' }),
     },
     {
-      name: 'a start removes it',
+      name: 'removes the record at a start',
       props: { app: 'site', stopped: false },
       host: bob,
       changes: ['replace /stopped = false'],
       then: (t, host) => t.equal(intendedStop(host, 'site'), null),
     },
-    { name: 'there is none', props: { app: 'site', stopped: false }, changes: [] },
+    { name: 'does nothing at a start without a record', props: { app: 'site', stopped: false }, changes: [] },
     {
-      name: 'a damaged record counts as none',
+      name: 'replaces a damaged record',
       props: { app: 'site', by: 'alice@web1' },
       host: recorded('{"by":'),
       changes: ['replace /stopped = true'],

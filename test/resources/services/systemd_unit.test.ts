@@ -1,3 +1,4 @@
+/** Tests systemd_unit: writing, loading, enabling and removing units. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { systemd_unit } from '../../../resources/services/systemd_unit.ts'
@@ -75,7 +76,7 @@ const noFile = [
 
 contract(t, systemd_unit, [
   {
-    name: 'writes, enables and starts it',
+    name: 'writes, enables and starts a unit',
     props: { name, content, enabled: true, action: 'running' },
     host,
     given: given(),
@@ -98,14 +99,14 @@ contract(t, systemd_unit, [
     },
   },
   {
-    name: 'leaves it alone',
+    name: 'leaves a correct unit alone',
     props: { name, content: text, enabled: true, action: 'running' },
     host,
     given: given(done),
     changes: [],
   },
   {
-    name: 'a changed text is loaded, and restarts nothing',
+    name: 'loads a changed text, and restarts nothing',
     props: {
       name,
       content: { ...content, Service: { ExecStart: '/srv/shop', Environment: ['A=1', 'B=2'], Restart: true } },
@@ -120,37 +121,43 @@ contract(t, systemd_unit, [
     },
   },
   {
-    name: 'a text that systemd has not read',
+    name: 'loads a text that systemd has not read',
     props: { name, content },
     host,
     given: given({ ...done, [loaded]: 'old' }),
     changes: ['replace /isOutdated = false'],
   },
   {
-    name: 'an earlier section [Install]',
+    name: 'removes what an earlier section [Install] enabled',
     props: { name, content, enabled: true },
     host,
     given: given({ ...done, [link]: '', [`${directory}/old.target.wants/${name}`]: { link: path } }),
     changes: ['replace /links/0 = "multi-user.target.wants/shop.service"'],
   },
   {
-    name: 'disables and stops it',
+    name: 'disables and stops a unit',
     props: { name, content, enabled: false, action: 'stopped' },
     host,
     given: given(done),
     changes: ['replace /state = "stopped"', 'remove /links/0'],
   },
   {
-    name: 'removes it',
+    name: 'removes a unit',
     props: { name, absent: true },
     host,
     given: given(done),
     changes: ['replace /state = "absent"', 'remove /links/0', ...noFile],
     then: (t, host) => void t.equal(host.readText(active), ''),
   },
-  { name: 'nothing to remove', props: { name, absent: true }, host, given: given(), changes: [] },
   {
-    name: 'removes what hides the unit of a package, which stays active',
+    name: 'does nothing if the unit to remove is missing',
+    props: { name, absent: true },
+    host,
+    given: given(),
+    changes: [],
+  },
+  {
+    name: 'removes a file that hides the unit of a package, which stays active',
     props: { name, absent: true },
     host,
     given: given({ ...done, [`/usr/lib/systemd/system/${name}`]: 'x' }),
@@ -158,7 +165,7 @@ contract(t, systemd_unit, [
     then: (t, host) => void t.equal(host.readText(active), `${name}\n`),
   },
   {
-    name: 'a misspelt setting',
+    name: 'fails at a misspelt setting',
     props: { name, content: { Service: { ExecStart: '/srv/shop', Restrat: 'always' } } },
     host,
     given: given(done),
@@ -167,14 +174,14 @@ contract(t, systemd_unit, [
     then: (t, host) => void t.equal(host.readText(path), text),
   },
   {
-    name: 'a setting of a later systemd',
+    name: 'accepts a setting of a later systemd',
     props: { name, content: { Service: { ExecStart: '/srv/shop', Restrat: 'always' } }, verify: false },
     host,
     given: given(done),
     changes: ['replace /content'],
   },
   {
-    name: 'a template',
+    name: 'writes a template unit',
     props: { name: 'shop@.service', content },
     host: {
       commands: (argv, options, host) =>
@@ -185,19 +192,19 @@ contract(t, systemd_unit, [
     then: (t, host) => void t.ok(host.changes.includes('run systemctl daemon-reload')),
   },
   {
-    name: 'without systemd',
+    name: 'writes a unit on a host without systemd',
     props: { name, content, enabled: true },
     host: { commands },
     changes: ['add /links/0', 'replace /group', 'replace /owner', 'replace /mode', 'replace /content', 'replace /kind'],
   },
   {
-    name: 'cannot start without systemd',
+    name: 'fails to start a unit without systemd',
     props: { name, content, action: 'running' },
     host,
     fails: /systemd does not run/,
   },
   {
-    name: 'no unit starts it',
+    name: 'fails to enable a unit that no other unit starts',
     props: { name, content: { Service: {} }, enabled: true },
     host,
     given: given(),
@@ -212,7 +219,7 @@ contract(t, systemd_unit, [
   },
 ])
 
-t.test('advice of systemd is a warning', async (t) => {
+t.test('warns with the advice of systemd', async (t) => {
   const virtual = new (await import('../../../core/host/virtual.ts')).VirtualHost(host)
   given()(virtual)
   const report = await run(

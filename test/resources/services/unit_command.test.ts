@@ -1,3 +1,4 @@
+/** Tests unit_command: reading the command of a unit of a package. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { file } from '../../../resources/files/file.ts'
@@ -11,14 +12,14 @@ const dropIn = (command: string) => `[Service]\nExecStart=\nExecStart=${command}
 
 contract(t, unit_command, [
   {
-    name: 'the unit of a package',
+    name: "reads the command of a package's unit",
     props,
     given: (host) => void host.given('/usr/lib/systemd/system/varnish.service', unit('/usr/sbin/varnishd -F')),
     changes: [],
   },
-  { name: 'no such unit', props, fails: /varnish\.service is not installed, or has no ExecStart/ },
+  { name: 'fails if the unit does not exist', props, fails: /varnish\.service is not installed, or has no ExecStart/ },
   {
-    name: 'a unit without a command',
+    name: 'fails if the unit has no command',
     props,
     given: (host) => void host.given('/usr/lib/systemd/system/varnish.service', '[Service]\nType=oneshot\n'),
     fails: /has no ExecStart/,

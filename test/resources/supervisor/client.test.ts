@@ -1,3 +1,4 @@
+/** Tests the client of supervisord's XML-RPC: cached queries, faults and connections. */
 import t from 'tap'
 import type { Response } from '../../../core/host/types.ts'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -17,7 +18,7 @@ const supervisorWith = (response: Partial<Response> | Error) =>
     socket,
   )
 
-t.test('one call is cached for all queries until something changes', async (t) => {
+t.test('caches one call for all queries until something changes', async (t) => {
   let calls = 0
   const fake = new FakeSupervisor({ running: ['a', 'b'] })
   const host = new VirtualHost({
@@ -48,7 +49,7 @@ t.test('one call is cached for all queries until something changes', async (t) =
   t.equal(calls, 3)
 })
 
-t.test('a missing supervisord is not a fault', async (t) => {
+t.test('accepts that supervisord is missing', async (t) => {
   const supervisor = new Supervisor(new VirtualHost({ requests: new FakeSupervisor({ up: false }).requests }), socket)
   t.equal(await supervisor.getState(), null)
   await t.rejects(supervisor.getAllProcessInfo(), {
@@ -59,7 +60,7 @@ t.test('a missing supervisord is not a fault', async (t) => {
   await t.rejects(supervisor.reloadConfig(), { code: 'SUPERVISOR_DOWN' })
 })
 
-t.test('no group counts as changed if supervisord cannot read its files', async (t) => {
+t.test('counts no group as changed if supervisord cannot read its files', async (t) => {
   for (const [code, name] of [
     [92, 'CANT_REREAD'],
     [6, 'SHUTDOWN_STATE'],
@@ -72,7 +73,7 @@ t.test('no group counts as changed if supervisord cannot read its files', async 
   t.strictSame(await down.changedGroups(), [])
 })
 
-t.test('a supervisord that shuts down is neither running nor absent', async (t) => {
+t.test('reports a supervisord that shuts down as neither running nor absent', async (t) => {
   const struct =
     '<struct><member><name>faultCode</name><value><int>6</int></value></member><member><name>faultString</name><value><string>SHUTDOWN_STATE</string></value></member></struct>'
   const leaving = supervisorWith({ body: `<methodResponse><fault><value>${struct}</value></fault></methodResponse>` })
@@ -80,7 +81,7 @@ t.test('a supervisord that shuts down is neither running nor absent', async (t) 
   await t.rejects(leaving.reloadConfig(), { code: 'SUPERVISOR_SHUTDOWN_STATE', message: /shutting down/ })
 })
 
-t.test('a dropped connection is retried a limited number of times', async (t) => {
+t.test('retries a dropped connection a limited number of times', async (t) => {
   for (const [drops, code] of [
     [5, undefined],
     [50, 'SUPERVISOR_DOWN'],
@@ -98,12 +99,12 @@ t.test('a dropped connection is retried a limited number of times', async (t) =>
   }
 })
 
-t.test('the socket of another account', async (t) => {
+t.test('reports that the socket belongs to another account', async (t) => {
   const denied = supervisorWith(new ConvergeError('connect EACCES', { code: 'EACCES' }))
   await t.rejects(denied.getState(), { code: 'SUPERVISOR_DENIED', hint: /run converge as root, or as the account/ })
 })
 
-t.test('faults become plain messages', async (t) => {
+t.test('turns faults into messages', async (t) => {
   const supervisor = new Supervisor(
     new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], programs: { a: { fault: 20 } } }).requests }),
     socket,
@@ -120,7 +121,7 @@ t.test('faults become plain messages', async (t) => {
   await t.rejects(supervisor.removeProcessGroup('a'), { code: 'SUPERVISOR_STILL_RUNNING' })
 })
 
-t.test('starting a running process and stopping a stopped one succeed', async (t) => {
+t.test('accepts the start of a running process and the stop of a stopped one', async (t) => {
   const supervisor = new Supervisor(
     new VirtualHost({ requests: new FakeSupervisor({ running: ['a'], stopped: ['b'] }).requests }),
     socket,
@@ -129,7 +130,7 @@ t.test('starting a running process and stopping a stopped one succeed', async (t
   await t.resolves(supervisor.stopProcess('b'))
 })
 
-t.test('invalid answers', async (t) => {
+t.test('reports invalid answers', async (t) => {
   await t.rejects(supervisorWith({ status: 401 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /password/ })
   await t.rejects(supervisorWith({ status: 404 }).getState(), { code: 'SUPERVISOR_ANSWER', hint: /unix_http_server/ })
   await t.rejects(supervisorWith({ status: 500 }).getState(), { message: /HTTP status 500/ })

@@ -10,7 +10,7 @@ const runningLine = (time: string, name: string) =>
   `2026-11-30 ${time} INFO success: ${name} entered RUNNING state, process has stayed up for > than 1 seconds (startsecs)`
 const count = (pid: number, ...lines: string[]) => countEarlyExits(`${lines.join('\n')}\n`, 'client1', pid)
 
-t.test('a program that ends some seconds after each start', async (t) => {
+t.test('counts the exits of a program some seconds after each start', async (t) => {
   const lines = [
     spawned('05:52:56,877', 'client1', 10),
     spawned('05:52:56,904', 'client11', 11),
@@ -28,7 +28,7 @@ t.test('a program that ends some seconds after each start', async (t) => {
   t.equal(countEarlyExits('', 'client1', 13), 0)
 })
 
-t.test('an exit long after the start, a stop by an operator and a start after FATAL do not count', async (t) => {
+t.test('does not count an exit long after the start, a stop by an operator or a start after FATAL', async (t) => {
   const [first, again] = [spawned('05:52:56,877', 'client1', 10), spawned('05:59:00,904', 'client1', 12)]
   t.equal(count(12, first, exited('05:59:00,888', 'client1'), again), 0)
   const stopped = '2026-11-30 05:53:04,265 WARN stopped: client1 (terminated by SIGTERM)'
@@ -39,7 +39,7 @@ t.test('an exit long after the start, a stop by an operator and a start after FA
   t.equal(count(12, ...early, spawned('05:55:00,000', 'client1', 12)), 0, 'started later by hand')
 })
 
-t.test('the clock may change between the lines, and lines may be cut', async (t) => {
+t.test('counts lines that a changed clock dates and lines that are cut', async (t) => {
   const lines = [
     spawned('02:59:58,000', 'client1', 10),
     exited('02:00:02,000', 'client1'),

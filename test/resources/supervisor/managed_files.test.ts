@@ -28,7 +28,7 @@ const damages: Readonly<Record<string, (text: string) => string>> = {
 }
 
 for (const [name, damage] of Object.entries(damages))
-  t.test(`damaged: ${name}`, async (t) => {
+  t.test(`repairs a damaged file: ${name}`, async (t) => {
     const host = hostWith()
     await run(plan, host)
     const whole = host.readText(path) ?? ''
@@ -41,7 +41,7 @@ for (const [name, damage] of Object.entries(damages))
     }
   })
 
-t.test('a damaged program of one app does not stop the restart of another, which comes first', async (t) => {
+t.test('repairs a damaged program of one app before the restart of another, which comes first', async (t) => {
   const fake = new FakeSupervisor()
   const order: string[] = []
   const host = new VirtualHost({
@@ -69,7 +69,7 @@ t.test('a damaged program of one app does not stop the restart of another, which
   }
 })
 
-t.test('a file replaced by hand is overwritten if converge wrote it, and refused otherwise', async (t) => {
+t.test('overwrites a file replaced by hand if converge wrote it, and refuses it otherwise', async (t) => {
   const other = '[program:shop]\ncommand=/bin/other\n'
   const host = hostWith()
   host.writeFile(path, other)
@@ -108,7 +108,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; message
   {
     name: 'a group that contains it',
     files: { 'conf.d/g.conf': '[group:web]\nprograms=other,\n  shop ; both\n' },
-    message: /taken into a group by \[group:web\] in .*g\.conf/,
+    message: /added to a group by \[group:web\] in .*g\.conf/,
   },
   {
     name: 'a group of its name',
@@ -148,7 +148,7 @@ const elsewhere: readonly { name: string; files: Record<string, string>; message
   },
 ]
 for (const { name, files, message } of elsewhere)
-  t.test(`elsewhere: ${name}`, async (t) => {
+  t.test(`looks for the program in other files: ${name}`, async (t) => {
     const host = hostWith()
     const more = planOf((r) => {
       supervisor_program(r, { name: 'aaa-first', command: 'x' })

@@ -29,7 +29,7 @@ function filesOf(host: VirtualHost): Record<string, string | null> {
   return Object.fromEntries(Object.keys(files).map((name) => [name, host.readText(`${confDir}/${name}.conf`)]))
 }
 
-t.test('the contract', (t) =>
+t.test('fulfils the contract of resources', (t) =>
   contract(t, supervisor_autostart, [
     {
       name: 'off: changes only the programs of the app that have autostart',
@@ -48,12 +48,17 @@ t.test('the contract', (t) =>
       then: (t, host) => t.strictSame(filesOf(host), kept),
     },
     {
-      name: 'on: changes only the programs without autostart',
+      name: 'on: changes only the programs of the app without autostart',
       props: { app: 'site', programs: ['nginx'], enabled: true },
       given: given(kept),
       then: (t, host) => t.strictSame(filesOf(host), files),
     },
-    { name: 'on: nothing was kept down', props: { app: 'site', enabled: true }, given: given(files), changes: [] },
-    { name: 'no directory', props: { app: 'site', enabled: false }, changes: [] },
+    {
+      name: 'on: does nothing if all programs have autostart',
+      props: { app: 'site', enabled: true },
+      given: given(files),
+      changes: [],
+    },
+    { name: 'does nothing if the directory does not exist', props: { app: 'site', enabled: false }, changes: [] },
   ]),
 )

@@ -1,3 +1,4 @@
+/** Tests supervisor_cleanup: removing programs that an app no longer declares. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { VirtualHost as Host } from '../../../core/host/virtual.ts'
@@ -33,10 +34,15 @@ contract(t, supervisor_cleanup, [
         'site.conf.orig',
       ]),
   },
-  { name: 'nothing to do', props: { app: 'other', keep: [] }, given: files, changes: [] },
+  {
+    name: 'does nothing if there is no program to remove',
+    props: { app: 'other', keep: [] },
+    given: files,
+    changes: [],
+  },
 ])
 
-t.test('a program of another recipe stays, whatever its name', async (t) => {
+t.test('keeps a program of another recipe, whatever its name', async (t) => {
   const fake = new FakeSupervisor({ running: ['site-worker', 'site-old'] })
   const host = new Host({ requests: fake.requests }).given(`${confDir}/site-old.conf`, written('site-old', 'site'))
   const plan = planOf((r) => {

@@ -1,3 +1,4 @@
+/** Tests supervisor_program: the file of a program, its text, and its removal. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { minutes, seconds } from '../../../core/model/units.ts'
@@ -34,7 +35,7 @@ contract(t, supervisor_program, [
     then: (t, host) => t.equal(host.readText(path), minimal),
   },
   {
-    name: 'all properties',
+    name: 'writes all properties',
     props: {
       name: 'site-client1',
       command: '/srv/www/site/current/bin/client1 console',
@@ -108,15 +109,15 @@ redirect_stderr=true
       )
     },
   },
-  { name: 'left alone where it is right', props, given: (host) => host.given(path, minimal, '0600'), changes: [] },
+  { name: 'leaves a correct file unchanged', props, given: (host) => host.given(path, minimal, '0600'), changes: [] },
   {
-    name: 'a wider mode is narrowed',
+    name: 'narrows a wider mode',
     props,
     given: (host) => host.given(path, minimal),
     changes: ['replace /mode = "0600"'],
   },
   {
-    name: 'the app it belongs to',
+    name: 'writes the app that the program belongs to',
     props: { ...props, app: 'site' },
     given: (host) => host.given(path, minimal),
     changes: ['replace /mode = "0600"', 'replace /content'],
@@ -124,18 +125,18 @@ redirect_stderr=true
       t.match(host.readText(path), /^; Written by converge for site; what .*\n\[program:site-client1\]\n/),
   },
   {
-    name: 'a file that converge did not write stays unchanged',
+    name: 'fails to replace a file that converge did not write',
     props,
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
     fails: /converge did not write it.*another name.*mv /s,
   },
   {
-    name: 'such a file is not removed either',
+    name: 'fails to remove a file that converge did not write',
     props: { name: 'site-client1', absent: true },
     given: (host) => host.given(path, '[program:site-client1]\ncommand=/bin/own\n'),
     fails: /converge did not write it/,
   },
-  { name: 'its directory must exist', props, fails: /no such file or directory/ },
+  { name: 'fails if its directory does not exist', props, fails: /no such file or directory/ },
   {
     name: 'absent: stops the program, removes its group, and removes the file last',
     props: { name: 'site-client1', absent: true },
@@ -162,14 +163,14 @@ redirect_stderr=true
     then: (t, host) => t.equal(host.lstat(path), null),
   },
   {
-    name: 'absent already: does not query supervisord',
+    name: 'absent: does not query supervisord if the file does not exist',
     props: { name: 'site-client1', absent: true },
     given: withDirectory,
     changes: [],
   },
 ])
 
-t.test('absent: other programs stay unchanged', async (t) => {
+t.test('absent: leaves other programs unchanged', async (t) => {
   const fake = runningHost()
   const host = new VirtualHost({ requests: fake.requests }).given(path, minimal, '0600')
   await run(
@@ -179,7 +180,7 @@ t.test('absent: other programs stay unchanged', async (t) => {
   t.strictSame(fake.states(host), { other: 'RUNNING' })
 })
 
-t.test('a fault of supervisord is reported, and the file stays', async (t) => {
+t.test('reports a fault of supervisord, and keeps the file', async (t) => {
   const host = new VirtualHost({ requests: () => ({ status: 500, headers: {}, body: '' }) }).given(
     path,
     minimal,
@@ -193,7 +194,7 @@ t.test('a fault of supervisord is reported, and the file stays', async (t) => {
   t.equal(host.readText(path), minimal)
 })
 
-t.test('invalid properties are refused with the reason', async (t) => {
+t.test('refuses invalid properties with the reason', async (t) => {
   for (const [given, message] of [
     [{ name: 'a b', command: 'x' }, /letters, digits, dots/],
     [{ name: 'a' }, /command is required/],
@@ -209,7 +210,7 @@ t.test('invalid properties are refused with the reason', async (t) => {
     t.throws(() => planOf((r) => void supervisor_program(r, given as never)), { message }, JSON.stringify(given))
 })
 
-t.test('a relative command starts at the directory of the program', async (t) => {
+t.test('resolves a relative command at the directory of the program', async (t) => {
   const { implementation, props: schema } = supervisor_program.definition
   for (const [command, expected] of [
     ['env/bin/gunicorn --bind :80', '/srv/www/a/current/env/bin/gunicorn --bind :80'],

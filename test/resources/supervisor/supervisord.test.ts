@@ -1,3 +1,4 @@
+/** Tests supervisord: starting it, and what prevents that. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { seconds } from '../../../core/model/units.ts'
@@ -24,7 +25,7 @@ function hostWith(fake: FakeSupervisor, status = 0, logged = '') {
 const silent = new FakeSupervisor({ up: false, socket: '/other.sock' })
 
 contract(t, supervisord, [
-  { name: 'runs already', props: { config }, host: hostWith(new FakeSupervisor()), changes: [] },
+  { name: 'leaves a running supervisord alone', props: { config }, host: hostWith(new FakeSupervisor()), changes: [] },
   {
     name: 'started',
     props: { config },
@@ -38,19 +39,19 @@ contract(t, supervisord, [
     changes: ['replace /running = false'],
   },
   {
-    name: 'stopped already',
+    name: 'leaves a stopped supervisord stopped',
     props: { config, action: 'stopped' },
     host: hostWith(new FakeSupervisor({ up: false })),
     changes: [],
   },
   {
-    name: 'an invalid configuration',
+    name: 'fails if the configuration is invalid',
     props: { config },
     host: hostWith(new FakeSupervisor({ up: false }), 2),
     fails: /could not find config file/,
   },
   {
-    name: 'no second supervisord while another one runs',
+    name: 'fails while another supervisord runs',
     props: { config, pidFile: '/run/supervisord.pid' },
     host: hostWith(new FakeSupervisor({ up: false })),
     given: (host) =>
@@ -58,14 +59,14 @@ contract(t, supervisord, [
     fails: /process 77.*does not answer at \/var\/run\/supervisor\.sock.*kill 77/s,
   },
   {
-    name: 'a stale pid file',
+    name: 'starts despite a stale pid file',
     props: { config, pidFile: '/run/supervisord.pid' },
     host: hostWith(new FakeSupervisor({ up: false })),
     given: (host) => host.given('/run/supervisord.pid', '77\n').given('/proc/77/cmdline', '/bin/bash\0'),
     changes: ['replace /running = true'],
   },
   {
-    name: 'a socket that does not appear',
+    name: 'fails if the socket does not appear',
     props: { config, deadline: seconds(5), log: '/var/log/supervisord.log' },
     host: hostWith(silent, 0, 'CRIT no socket\n'),
     given: (host) => host.given('/var/log/supervisord.log', 'an earlier start\n'),
@@ -73,7 +74,7 @@ contract(t, supervisord, [
   },
 ])
 
-t.test('a changed configuration is reported, and restarts nothing', async (t) => {
+t.test('reports a changed configuration, and restarts nothing', async (t) => {
   const fake = new FakeSupervisor({ up: false })
   const host = new VirtualHost(hostWith(fake)).given(config, '[supervisord]\n')
   const once = async () => {
@@ -94,7 +95,7 @@ t.test('a changed configuration is reported, and restarts nothing', async (t) =>
       /older \/etc\/supervisor\/supervisord\.conf.*\/usr\/bin\/supervisorctl -s unix:\S+ shutdown/,
     ])
   }
-  fake.die(host)
+  fake.endSupervisord(host)
   await host.sleep(seconds(1))
   host.record('x', 'y')
   t.equal((await once()).outcome, 'changed')

@@ -1,3 +1,4 @@
+/** Tests the encoding and decoding of XML-RPC. */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -47,9 +48,9 @@ for (const [what, text, value] of [
     { a: 1, b: 'x' },
   ],
 ] as const satisfies readonly (readonly [string, string, Value])[])
-  t.test(`read: ${what}`, async (t) => t.strictSame(decodeAnswer(answer(text)), { value }))
+  t.test(`decodes ${what}`, async (t) => t.strictSame(decodeAnswer(answer(text)), { value }))
 
-t.test('reads a member named __proto__', async (t) => {
+t.test('decodes a member named __proto__', async (t) => {
   const read = decodeAnswer(
     answer('<value><struct><member><name>__proto__</name><value>x</value></member></struct></value>'),
   )

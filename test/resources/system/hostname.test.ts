@@ -1,3 +1,4 @@
+/** Tests hostname: the name now and at boot. */
 import t from 'tap'
 import type { CommandHandler } from '../../../core/host/virtual.ts'
 import { hostname } from '../../../resources/system/hostname.ts'
@@ -20,20 +21,20 @@ contract(t, hostname, [
     then: (t, host) => void t.equal(host.readText('/etc/hostname'), 'web1\n'),
   },
   {
-    name: 'only at boot',
+    name: 'corrects the name only at boot',
     props: { name: 'web1' },
     host: { commands },
     given: (host) => void host.given(running, 'web1\n'),
     changes: ['replace /boot = "web1"'],
   },
   {
-    name: 'leaves it alone',
+    name: 'leaves a correct name alone',
     props: { name: 'web1' },
     given: (host) => void host.given('/etc/hostname', 'web1').given(running, 'web1\n'),
     changes: [],
   },
   {
-    name: 'an ordinary user',
+    name: 'fails without root',
     props: { name: 'web1' },
     host: { self: { name: 'me', uid: 1000, gid: 1000, home: '/home/me', shell: '/bin/sh' } },
     fails: /only root.*hostname web1/,
@@ -42,5 +43,5 @@ contract(t, hostname, [
 
 t.test('refuses a text that is not a host name', async (t) => {
   for (const name of ['', 'a b', '-a', 'a_b', 'a\n', 'x'.repeat(65), 'a..b'])
-    t.throws(() => planOf((r) => hostname(r, { name })))
+    t.throws(() => planOf((r) => hostname(r, { name })), { code: 'INVALID_PROP' })
 })

@@ -1,3 +1,4 @@
+/** Tests hosts_entry: names of an address in /etc/hosts. */
 import fc from 'fast-check'
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
@@ -21,7 +22,12 @@ contract(t, hosts_entry, [
     changes: ['add /db1/0', 'add /db1.example.com/0'],
     ...becomes(`${localhost}10.0.0.5\tdb1.example.com db1\n`),
   },
-  { name: 'finds them on two lines', props: db, ...holds('10.0.0.5 db1\n10.0.0.5 db1.example.com # x\n'), changes: [] },
+  {
+    name: 'accepts the names on two lines',
+    props: db,
+    ...holds('10.0.0.5 db1\n10.0.0.5 db1.example.com # x\n'),
+    changes: [],
+  },
   {
     name: 'adds only missing names',
     props: db,
@@ -41,27 +47,42 @@ contract(t, hosts_entry, [
     changes: [],
   },
   {
-    name: 'an IPv6 address',
+    name: 'adds an IPv6 address',
     props: { address: 'fe80::5', names: ['db1'] },
     ...holds('10.0.0.5 db1\n'),
     ...becomes('10.0.0.5 db1\nfe80::5\tdb1\n'),
   },
-  { name: 'comments are no entries', props: db, ...holds('#10.0.0.5 db1 db1.example.com\n'), changes: ['add', 'add'] },
+  {
+    name: 'does not take comments for entries',
+    props: db,
+    ...holds('#10.0.0.5 db1 db1.example.com\n'),
+    changes: ['add', 'add'],
+  },
   {
     name: 'removes a name',
     props: { names: ['db1'], absent: true },
     ...holds('10.0.0.5 db1 x\n::5 db1\n'),
     ...becomes('10.0.0.5\tx\n'),
   },
-  { name: 'removes nothing', props: { names: ['db1'], absent: true }, ...holds(localhost), changes: [] },
-  { name: 'no file', props: db, ...becomes('10.0.0.5\tdb1.example.com db1\n') },
   {
-    name: 'localhost elsewhere',
+    name: 'does nothing if the name to remove is missing',
+    props: { names: ['db1'], absent: true },
+    ...holds(localhost),
+    changes: [],
+  },
+  { name: 'creates a missing file', props: db, ...becomes('10.0.0.5\tdb1.example.com db1\n') },
+  {
+    name: 'fails to move localhost to another address',
     props: { address: '10.0.0.5', names: ['localhost'] },
     ...holds(localhost),
     fails: /localhost must resolve/,
   },
-  { name: 'localhost here', props: { address: '::1', names: ['localhost'] }, ...holds(localhost), changes: ['add'] },
+  {
+    name: 'accepts localhost at its own address',
+    props: { address: '::1', names: ['localhost'] },
+    ...holds(localhost),
+    changes: ['add'],
+  },
 ])
 
 t.test('refuses invalid addresses and names', async (t) => {
@@ -72,10 +93,10 @@ t.test('refuses invalid addresses and names', async (t) => {
     { names: ['a'] },
     { ...db, names: [] },
   ])
-    t.throws(() => planOf((r) => hosts_entry(r, props as never)))
+    t.throws(() => planOf((r) => hosts_entry(r, props as never)), { code: 'INVALID_PROP' })
 })
 
-t.test('any file: each name has one address, and comments and other names stay', async () => {
+t.test('gives each name one address in any file, and keeps comments and other names', async () => {
   const name = fc.constantFrom('db1', 'DB1', 'x', 'y')
   const line = fc.oneof(
     fc.constantFrom('', '# note', '#10.0.0.5 db1'),

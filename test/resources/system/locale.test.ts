@@ -1,3 +1,4 @@
+/** Tests locale: generated locales, and the default of the system. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { locale } from '../../../resources/system/locale.ts'
@@ -40,16 +41,16 @@ contract(t, locale, [
       t.equal(host.readText(defaults), '# by update-locale\nLC_TIME=C\nLANG=de_CH.UTF-8\n')
     },
   },
-  { name: 'leaves it alone', props: { lang }, host, given: given(done), changes: [] },
+  { name: 'leaves the default locale alone', props: { lang }, host, given: given(done), changes: [] },
   {
-    name: 'quotes and another spelling are the same',
+    name: 'accepts quotes and another spelling',
     props: { lang: 'de_CH.utf8' },
     host,
     given: given({ ...done, [defaults]: 'export LANG="de_CH.utf8"\n' }),
     changes: [],
   },
   {
-    name: 'only generates',
+    name: 'generates a locale, and leaves the default unchanged',
     props: { generate: ['en_US.UTF-8', 'de_DE@euro'] },
     host,
     given: given(done),
@@ -60,14 +61,14 @@ contract(t, locale, [
     },
   },
   {
-    name: 'only listed, and not generated',
+    name: 'generates a locale that is only listed',
     props: { lang },
     host,
     given: given({ ...done, [generated]: '' }),
     changes: ['replace /locales'],
   },
   {
-    name: 'a locale of the C library needs no list',
+    name: 'sets a locale of the C library, which needs no list',
     props: { lang: 'C.UTF-8', variables: { LC_TIME: 'POSIX' } },
     host,
     given: (host) => void host.given(defaults, 'LANG=C\n'),
@@ -85,13 +86,18 @@ contract(t, locale, [
     },
   },
   {
-    name: 'an unknown locale',
+    name: 'fails for an unknown locale',
     props: { lang: 'de_XX.UTF-8' },
     host,
     given: given({}),
     fails: /unknown locale de_XX.*SUPPORTED/,
   },
-  { name: 'no package', props: { lang }, host, fails: /the package locales is not installed/ },
+  {
+    name: 'fails if the package of locales is not installed',
+    props: { lang },
+    host,
+    fails: /the package locales is not installed/,
+  },
 ])
 
 t.test('refuses an invalid locale', async (t) => {

@@ -1,3 +1,4 @@
+/** Tests sysctl: settings of the kernel now and at boot. */
 import t from 'tap'
 import type { CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { sysctl } from '../../../resources/system/sysctl.ts'
@@ -28,54 +29,78 @@ contract(t, sysctl, [
     changes: ['replace /running = "10"', 'replace /boot = "10"'],
     then: (t, host) => void t.equal(host.readText(file), 'vm.swappiness = 10\n'),
   },
-  { name: 'leaves it alone', props, host, given: given({ [proc]: '10\n', [file]: 'vm.swappiness=10\n' }), changes: [] },
-  { name: 'only at boot', props, host, given: given({ [proc]: '10\n' }), changes: ['replace /boot'] },
-  { name: 'only now', props, host, given: given({ [file]: 'vm.swappiness = 10\n' }), changes: ['replace /running'] },
   {
-    name: 'a value of several words',
+    name: 'leaves a correct setting alone',
+    props,
+    host,
+    given: given({ [proc]: '10\n', [file]: 'vm.swappiness=10\n' }),
+    changes: [],
+  },
+  {
+    name: 'corrects the setting only at boot',
+    props,
+    host,
+    given: given({ [proc]: '10\n' }),
+    changes: ['replace /boot'],
+  },
+  {
+    name: 'corrects the setting only now',
+    props,
+    host,
+    given: given({ [file]: 'vm.swappiness = 10\n' }),
+    changes: ['replace /running'],
+  },
+  {
+    name: 'writes a value of several words',
     props: { key: 'net.ipv4.tcp_rmem', value: '1 2  3' },
     host,
     given: given({ '/proc/sys/net/ipv4/tcp_rmem': '4\t5\t6\n' }),
     changes: ['replace /running = "1 2 3"', 'replace /boot = "1 2 3"'],
   },
   {
-    name: 'a key with a dot in a name',
+    name: 'writes a key with a dot in a name',
     props: { key: 'net/ipv4/conf/eth0.100/rp_filter', value: 1 },
     host,
     given: given({ '/proc/sys/net/ipv4/conf/eth0.100/rp_filter': '0\n' }),
     changes: ['replace /running', 'replace /boot'],
   },
   {
-    name: 'removes the file',
+    name: 'removes the file of a setting',
     props: { key: 'vm.swappiness', absent: true },
     host,
     given: given({ [file]: 'vm.swappiness = 1\n' }),
     changes: ['replace /boot = null'],
   },
-  { name: 'nothing to remove', props: { key: 'vm.swappiness', absent: true }, host, given: given({}), changes: [] },
   {
-    name: 'the same in a later file',
+    name: 'does nothing if the file to remove is missing',
+    props: { key: 'vm.swappiness', absent: true },
+    host,
+    given: given({}),
+    changes: [],
+  },
+  {
+    name: 'accepts the same value in a later file',
     props,
     host,
     given: given({ '/etc/sysctl.d/zz.conf': 'vm/swappiness=10\n' }),
     changes: ['replace', 'replace'],
   },
   {
-    name: 'another value in an earlier file',
+    name: 'accepts another value in an earlier file',
     props,
     host,
     given: given({ '/etc/sysctl.d/10.conf': 'vm.swappiness=1\n' }),
     changes: ['replace', 'replace'],
   },
   {
-    name: 'a later file that another of its name hides',
+    name: 'ignores a later file that another of its name hides',
     props,
     host,
     given: given({ '/etc/sysctl.d/zz.conf': '', '/usr/lib/sysctl.d/zz.conf': 'vm.swappiness=1\n' }),
     changes: ['replace', 'replace'],
   },
   {
-    name: 'no such setting',
+    name: 'fails if the kernel does not have the setting',
     props: { key: 'vm.nonsense', value: 1 },
     host,
     given: given({}),
@@ -83,7 +108,7 @@ contract(t, sysctl, [
   },
 ])
 
-t.test('a later file and a value that the kernel refuses', async (t) => {
+t.test('reports another value in a later file, and a value that the kernel refuses', async (t) => {
   const { failureOf, run } = await import('../../support/contract.ts')
   const { VirtualHost } = await import('../../../core/host/virtual.ts')
   const plan = (value: number) => planOf((r) => sysctl(r, { key: 'vm.swappiness', value }))

@@ -1,3 +1,4 @@
+/** Tests timezone: the zone of the system. */
 import t from 'tap'
 import type { VirtualHost } from '../../../core/host/virtual.ts'
 import { timezone } from '../../../resources/system/timezone.ts'
@@ -18,10 +19,15 @@ contract(t, timezone, [
     changes: ['replace /timezone = "Europe/Zurich"', 'replace /localtime = "Europe/Zurich"'],
     then: (t, host) => void t.equal(host.readLink('/etc/localtime'), `/usr/share/zoneinfo/${zone}`),
   },
-  { name: 'no files', props: { zone }, given: given(null), changes: ['replace', 'replace'] },
-  { name: 'leaves it alone', props: { zone }, given: given(`../usr/share/zoneinfo/${zone}`, `${zone}\n`), changes: [] },
+  { name: 'creates missing files', props: { zone }, given: given(null), changes: ['replace', 'replace'] },
   {
-    name: 'a copy in the place of the link',
+    name: 'leaves a correct zone alone',
+    props: { zone },
+    given: given(`../usr/share/zoneinfo/${zone}`, `${zone}\n`),
+    changes: [],
+  },
+  {
+    name: 'replaces a copy of the zone by a link',
     props: { zone },
     given(host) {
       given(null, `${zone}\n`)(host)
@@ -30,7 +36,7 @@ contract(t, timezone, [
     changes: ['replace /localtime'],
   },
   {
-    name: 'an unknown zone',
+    name: 'fails for an unknown zone',
     props: { zone: 'Europe/Zuerich' },
     given: given(null),
     fails: /no time zone Europe\/Zuerich.*tzdata/,
@@ -39,5 +45,5 @@ contract(t, timezone, [
 
 t.test('refuses an invalid zone', async (t) => {
   for (const wrong of ['', '/etc/passwd', '../x', 'a b', 'Europe/'])
-    t.throws(() => planOf((r) => timezone(r, { zone: wrong })))
+    t.throws(() => planOf((r) => timezone(r, { zone: wrong })), { code: 'INVALID_PROP' })
 })

@@ -46,13 +46,13 @@ server {
 
 contract(t, nginx_default_sites, [
   {
-    name: 'a site with names',
+    name: 'answers for unknown names beside a site with names',
     props,
     given: (host) => void host.given(confDir, null).given(`${enabled}/shop`, site('shop.test')),
     then: (t, host) => t.equal(host.readText(at(80)), plain),
   },
   {
-    name: 'several ports, and TLS with the certificate of the first site',
+    name: 'answers at several ports, and with TLS by the certificate of the first site',
     props,
     given: (host) =>
       void host
@@ -88,7 +88,7 @@ contract(t, nginx_default_sites, [
     then: (t, host) => t.equal(host.lstat(at(80)), null, 'the earlier one is removed'),
   },
   {
-    name: 'a port that another site of this run answers gets no default site, and loses the one it has',
+    name: 'removes the default site of a port that another site of this run answers',
     props: { ...props, answered: [80] },
     given: (host) =>
       void host
@@ -101,7 +101,7 @@ contract(t, nginx_default_sites, [
     },
   },
   {
-    name: 'a catch-all site of others stays the default',
+    name: 'leaves a catch-all site of others the default',
     props,
     given: (host) =>
       void host
@@ -110,7 +110,7 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'sites of others with names or their own address are not catch-all sites',
+    name: 'does not take sites of others with names or their own address for catch-all sites',
     props,
     given: (host) =>
       void host
@@ -120,7 +120,7 @@ contract(t, nginx_default_sites, [
     then: (t, host) => t.equal(host.readText(at(80)), plain),
   },
   {
-    name: "Debian's own site, unchanged",
+    name: "disables Debian's own site if it is unchanged",
     props: { ...props, distribution },
     given: (host) => {
       host.given(confDir, null).given(distribution.file, debian).given(statusFile, status(debian))
@@ -134,7 +134,7 @@ contract(t, nginx_default_sites, [
     },
   },
   {
-    name: "Debian's own site, at a port that another site of this run answers",
+    name: "disables Debian's own site at a port that another site of this run answers",
     props: { ...props, distribution, answered: [80] },
     given: (host) => {
       host.given(confDir, null).given(distribution.file, debian).given(statusFile, status(debian))
@@ -147,7 +147,7 @@ contract(t, nginx_default_sites, [
     },
   },
   {
-    name: "Debian's own site, changed by hand",
+    name: "leaves Debian's own site if it was changed by hand",
     props: { ...props, distribution },
     given: (host) => {
       host.given(confDir, null).given(distribution.file, `${debian}# ours`).given(statusFile, status(debian))
@@ -157,7 +157,7 @@ contract(t, nginx_default_sites, [
     changes: [],
   },
   {
-    name: 'the last site was removed',
+    name: 'removes the default site with the last site',
     props,
     given: (host) => void host.given(enabled, null).given(at(80), plain).given(`${confDir}/x.conf`, ''),
     then: (t, host) => t.strictSame(host.list(confDir), ['x.conf']),

@@ -27,12 +27,12 @@ function host(varnish: Varnish): VirtualHost {
 
 const commands: CommandHandler = () => ({})
 const banned = ['replace /outdated = false']
-t.test('the contract of resources', (t) =>
+t.test('fulfils the contract of resources', (t) =>
   contract(t, varnish_ban, [
-    { name: 'neither a reason', props, host: { commands }, changes: [] },
-    { name: 'a command', props: { ...props, force: 'run-1' }, host: { commands }, changes: banned },
+    { name: 'does nothing without a reason', props, host: { commands }, changes: [] },
+    { name: 'bans for a command', props: { ...props, force: 'run-1' }, host: { commands }, changes: banned },
     {
-      name: 'a deployment',
+      name: 'bans for a deployment',
       props: { ...props, directory: '/srv/v', deployed: { commit: 'c0ffee', deployment: '12' } },
       host: { commands },
       given: (host) => void host.given(config, ''),
@@ -90,7 +90,7 @@ t.test('bans once for each release of this host', async (t) => {
   }
 })
 
-t.test('a stopped Varnish has no pages', async (t) => {
+t.test('does nothing while Varnish is stopped', async (t) => {
   const varnish = new Varnish()
   varnish.isUp = false
   const forced = planOf((r) => void varnish_ban(r, { ...props, force: 'x' }))

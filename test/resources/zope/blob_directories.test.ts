@@ -1,3 +1,4 @@
+/** Tests which directory of blobs an app and its ZEO server share. */
 import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { blob_directories } from '../../../resources/zope/blob_directories.ts'
@@ -62,11 +63,21 @@ const refused =
   /use another directory.*\/srv\/www\/site\/shared\/var\/blobstorage \(.*zope\.conf\) and \/srv\/www\/zeoserver\/shared\/var\/blobstorage \(.*zeo\.conf\).*set plone_blobs\.blob_dir/
 
 contract(t, blob_directories, [
-  { name: 'each app has a directory of its own', props, given: twoApps(), fails: refused },
-  { name: 'of no meaning where the clients fetch blobs', props, given: twoApps({ shared: 'off' }), changes: [] },
-  { name: 'shared-blob = yes is on', props, given: twoApps({ shared: 'yes' }), fails: refused },
+  { name: 'fails if the app and the server have different directories', props, given: twoApps(), fails: refused },
   {
-    name: 'one directory, reached by links',
+    name: 'accepts different directories if the clients fetch blobs',
+    props,
+    given: twoApps({ shared: 'off' }),
+    changes: [],
+  },
+  {
+    name: 'fails for different directories with shared-blob = yes',
+    props,
+    given: twoApps({ shared: 'yes' }),
+    fails: refused,
+  },
+  {
+    name: 'accepts one directory that is reached by links',
     props,
     given(host) {
       twoApps({ client: '/srv/blobs' })(host)
@@ -77,7 +88,7 @@ contract(t, blob_directories, [
     changes: [],
   },
   {
-    name: 'the address of this host',
+    name: 'fails for different directories at the address of this host',
     props,
     given(host) {
       twoApps({ address: '10.0.0.5:8001' })(host)
@@ -85,10 +96,20 @@ contract(t, blob_directories, [
     },
     fails: refused,
   },
-  { name: 'a ZEO server at another port', props, given: twoApps({ listens: '8100' }), changes: [] },
-  { name: 'a ZEO server elsewhere', props, given: twoApps({ address: '10.0.0.9:8001' }), changes: [] },
   {
-    name: 'a ZEO server of the same release',
+    name: 'accepts different directories for a ZEO server at another port',
+    props,
+    given: twoApps({ listens: '8100' }),
+    changes: [],
+  },
+  {
+    name: 'accepts different directories for a ZEO server on another host',
+    props,
+    given: twoApps({ address: '10.0.0.9:8001' }),
+    changes: [],
+  },
+  {
+    name: 'accepts a ZEO server of the same release',
     props,
     given(host) {
       twoApps()(host)
@@ -97,7 +118,7 @@ contract(t, blob_directories, [
     changes: [],
   },
   {
-    name: 'definitions that double with each line',
+    name: 'fails for definitions that double with each line',
     props,
     given(host) {
       const doubling = Array.from({ length: 60 }, (_, at) => `%define d${at + 1} $d${at}$d${at}`).join('\n')
@@ -108,10 +129,10 @@ contract(t, blob_directories, [
     },
     fails: /use another directory/,
   },
-  { name: 'no build yet', props, changes: [] },
+  { name: 'does nothing before the first build', props, changes: [] },
 ])
 
-t.test('a ZEO server on another host: a warning, unless the directory is on a mount', async (t) => {
+t.test('warns about a ZEO server on another host, unless the directory is on a mount', async (t) => {
   const mounts = [
     'rootfs / ext4 rw 0 0\n',
     'rootfs / ext4 rw 0 0\nnas:/blobs /srv/www/site/shared/var/blobstorage nfs4 rw 0 0\n',

@@ -11,12 +11,17 @@ const zeoConf = (address: string) => `%define PORT 8001\n<zeo>\n  address ${addr
 const withZeoConf = (address: string) => (host: VirtualHost) => void host.given(conf, zeoConf(address))
 
 contract(t, zeo_address, [
-  { name: 'it listens on the loopback address', props, given: withZeoConf('127.0.0.1:8001'), changes: [] },
-  { name: 'it listens on all addresses', props, given: withZeoConf('8001'), changes: [] },
-  { name: 'no build yet', props, changes: [] },
+  {
+    name: 'changes nothing for a server on the loopback address',
+    props,
+    given: withZeoConf('127.0.0.1:8001'),
+    changes: [],
+  },
+  { name: 'changes nothing for a server on all addresses', props, given: withZeoConf('8001'), changes: [] },
+  { name: 'does nothing before the first build', props, changes: [] },
 ])
 
-t.test('the warning names the address, the hosts and the setting', async (t) => {
+t.test('warns with the address, the hosts and the setting', async (t) => {
   const host = new VirtualHost()
   withZeoConf('127.0.0.1:$PORT')(host)
   const report = await run(
@@ -29,7 +34,7 @@ t.test('the warning names the address, the hosts and the setting', async (t) => 
   )
 })
 
-t.test('only an address of the loopback interface is a problem', (t) => {
+t.test('reports only an address of the loopback interface', (t) => {
   const isProblem = (address: string, clients = ['app1']) => {
     const host = new VirtualHost()
     withZeoConf(address)(host)

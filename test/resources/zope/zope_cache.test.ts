@@ -1,3 +1,4 @@
+/** Tests zope_cache: the cache of a client during migrations and scripts. */
 import t from 'tap'
 import { type CommandHandler, VirtualHost } from '../../../core/host/virtual.ts'
 import { migration } from '../../../resources/commands/migration.ts'
@@ -39,7 +40,7 @@ const commands: CommandHandler = (argv, { environment }, host) => {
 }
 const props = (command: string) => ({ app: 'site', command: [command], commit: '1a2b', directory: release, zope: true })
 
-t.test('a migration uses no named cache, and the release has it again afterwards', async (t) => {
+t.test('runs a migration without a named cache, and restores it afterwards', async (t) => {
   t.equal(removeNamedCache(text), without, 'only within the ZEO client')
   t.equal(removeNamedCache(without), without)
   for (const command of ['migrate', 'fail']) {
@@ -55,7 +56,7 @@ t.test('a migration uses no named cache, and the release has it again afterwards
   }
 })
 
-t.test('a migration gets the variables of hooks', async (t) => {
+t.test('passes the variables of hooks to a migration', async (t) => {
   const host = site()
   await run(
     planOf((r) => void migration(r, props('migrate'))),
@@ -69,7 +70,7 @@ t.test('a migration gets the variables of hooks', async (t) => {
   })
 })
 
-t.test('a script for the first client with its own cache', async (t) => {
+t.test("runs a script with the first client's own cache", async (t) => {
   const host = site()
   t.equal(clientScript(host, release, {}), null, 'there is no client')
   host
@@ -84,9 +85,14 @@ t.test('a script for the first client with its own cache', async (t) => {
 })
 
 contract(t, zope_cache, [
-  { name: 'nothing to restore', props: { release }, given: (host) => host.given(conf, text), changes: [] },
   {
-    name: 'a migration was killed',
+    name: 'does nothing if there is nothing to restore',
+    props: { release },
+    given: (host) => host.given(conf, text),
+    changes: [],
+  },
+  {
+    name: 'restores the cache after a migration was killed',
     props: { release },
     given: (host) => host.given(conf, without).given(`${release}/.converge/zope.conf.d/client1`, text),
     changes: ['remove /without/0'],

@@ -137,7 +137,7 @@ t.test('a page of a balancer must be right several times in a row', async (t) =>
   t.equal(requests, 10)
 })
 
-t.test('a site that answers slowly and right passes at the deadline', async (t) => {
+t.test('a site whose slow answers are correct passes at the deadline', async (t) => {
   const at = await site(t, (_, answer) => void setTimeout(() => answer.end(), 200))
   const check = { ...base, successes: 1000, pages: [page(`${at}/`)] }
   t.match(await checkHealth(check), { ok: true, detail: 'status 200' })
@@ -157,7 +157,10 @@ t.test('a command that succeeds runs once; one that failed must succeed several 
 t.test('fails for a site that cannot be reached', async (t) => {
   const health = await checkHealth({ ...base, pages: [page('http://127.0.0.1:1/')] })
   t.match(health, { ok: false, detail: /connect/ })
-  t.match(await checkHealth({ ...base, pages: [page('http://no-such-name.invalid/')] }), { ok: false, detail: /\w/ })
+  t.match(await checkHealth({ ...base, pages: [page('http://no-such-name.invalid/')] }), {
+    ok: false,
+    detail: /no-such-name\.invalid/,
+  })
 })
 
 t.test('a site that is closed for maintenance does not abort a rollout', async (t) => {
@@ -176,7 +179,7 @@ t.test('runs the health command', async (t) => {
   t.match(await checkHealth({ ...check, environment, command }), { detail: 'http://10.0.0.1/ www.example.org 33' })
 })
 
-t.test('checks no more after the caller has cancelled', async (t) => {
+t.test('ends when the caller cancels, before or during a wait', async (t) => {
   const given = new AbortController()
   const check = { ...base, deadlineSeconds: 3600, signal: given.signal }
   const asking = checkHealth({ ...check, command: 'false' })

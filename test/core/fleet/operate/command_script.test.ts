@@ -1,3 +1,4 @@
+/** Tests the script that runs a command on a host with a line of input. */
 import { spawn } from 'node:child_process'
 import t from 'tap'
 import { begins, commandScript } from '../../../../core/fleet/operate/command_script.ts'

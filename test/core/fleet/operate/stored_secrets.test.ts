@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { storedSecrets } from '../../../../core/fleet/operate/stored_secrets.ts'
 import { Secrets } from '../../../../core/model/secrets.ts'
 import { scratch } from '../../../support/machine.ts'
-import { linkTo, shell } from '../../../support/shell_hosts.ts'
+import { connectionTo, shell } from '../../../support/shell_hosts.ts'
 
 const never = new AbortController().signal
 
@@ -17,14 +17,14 @@ function stateWith(t: Test, inputs: Readonly<Record<string, string>>): string {
   return state
 }
 
-const read = (t: Test, state: string) => storedSecrets(linkTo(t, shell(), state), never)
+const read = (t: Test, state: string) => storedSecrets(connectionTo(t, shell(), state), never)
 
 t.test('reads the texts of all inputs, each once', async (t) => {
   const state = stateWith(t, { one: '["a secret", "both"]\n', two: '[\n "both",\n "zwölf\\nlines"\n]\n' })
   t.strictSame([...(await read(t, state))].sort(), ['a secret', 'both', 'zwölf\nlines'])
 })
 
-t.test('passes over what is no list of texts, and links', async (t) => {
+t.test('ignores links, and files that are not lists of texts', async (t) => {
   const state = stateWith(t, { one: '["kept", 1, null, ["x"]]', two: '{"a": "b"}', three: '["cut', four: '' })
   mkdirSync(`${state}/inputs/five`)
   writeFileSync(`${state}/elsewhere`, '["elsewhere"]')
@@ -33,11 +33,11 @@ t.test('passes over what is no list of texts, and links', async (t) => {
   t.strictSame(await read(t, state), ['kept'])
 })
 
-t.test('reads nothing on a host without runs', async (t) => {
+t.test('reads nothing from a host without runs', async (t) => {
   t.strictSame(await read(t, scratch(t)), [])
 })
 
-t.test('limits how much a host can send', async (t) => {
+t.test('limits how much it reads from a host', async (t) => {
   const many = JSON.stringify(Array.from({ length: 5000 }, (_, index) => `text ${index}`))
   t.equal((await read(t, stateWith(t, { many }))).length, 1000)
   t.strictSame(await read(t, stateWith(t, { long: JSON.stringify(['x'.repeat(5_000_000)]) })), [])
@@ -45,7 +45,7 @@ t.test('limits how much a host can send', async (t) => {
 
 t.test('an interrupt ends the wait', async (t) => {
   const interrupt = new AbortController()
-  const reading = storedSecrets(linkTo(t, shell({ startup: 'sleep 30' }), scratch(t)), interrupt.signal)
+  const reading = storedSecrets(connectionTo(t, shell({ startup: 'sleep 30' }), scratch(t)), interrupt.signal)
   interrupt.abort()
   await t.rejects(reading, { code: 'INTERRUPTED' })
 })

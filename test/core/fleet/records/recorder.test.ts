@@ -135,7 +135,7 @@ t.test('no host name leads out of the record, and none is lost', (t) => {
   t.end()
 })
 
-t.test('limits the log of a host that never stops, and still records its outcome', (t) => {
+t.test('limits the log of a host that sends without end, and records its outcome', (t) => {
   const directory = scratch(t)
   const { recorder: one, warnings } = recorder(directory)
   const record = one.begin(start)
@@ -156,7 +156,7 @@ t.test('limits the log of a host that never stops, and still records its outcome
   t.end()
 })
 
-t.test('a host cannot write the lines of the rollout', (t) => {
+t.test('a host cannot imitate lines of the rollout', (t) => {
   const directory = scratch(t)
   const record = recorder(directory).recorder.begin(start)
   record.logEvent({ event: 'host', host: 'client1', phase: 'build' })
@@ -281,7 +281,7 @@ t.test('two operators at the same time never get the same number', async (t) => 
   t.equal(all.at(-1), '000080', 'in sequence')
 })
 
-t.test('the record of a killed operator shows that', async (t) => {
+t.test('the record of a killed operator shows that the operator ended', async (t) => {
   const directory = scratch(t)
   const child = operator(directory, 'hang')
   await until(() => listDeployments(directory).length === 1 && readLog(directory, '1', 'client2') !== null, 'a record')

@@ -47,7 +47,9 @@ t.test('the apps that a host missed are recorded until it has them', async (t) =
   t.strictSame(await miss('site'), { status: 'new', behind: '1', missedApps: ['site'] })
   t.strictSame(await miss('shop', 'site'), { status: 'new', behind: '2', missedApps: ['site', 'shop'] })
   t.strictSame(await record({ receivedApps: { a: ['site', 'x'], b: ['site'] } }), {
-    ...{ status: 'new', behind: '2', missedApps: ['shop'] },
+    status: 'new',
+    behind: '2',
+    missedApps: ['shop'],
   })
   t.notOk(loadState(directory).hosts.b)
   t.strictSame(await record({ receivedApps: { a: ['shop'] }, upToDate: ['a'] }), { status: 'new' })

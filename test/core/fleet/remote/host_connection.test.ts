@@ -1,4 +1,4 @@
-/** Tests the connection to a host with local shells as hosts: text that an account's shell prints does no harm. */
+/** Tests the connection to a host, with local shells as hosts: the lock, commands, sudo, and shells that print or exit. */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
@@ -9,7 +9,7 @@ import type { SshTransport } from '../../../../core/fleet/remote/ssh_transport.t
 import { scratch } from '../../../support/machine.ts'
 
 /** Connects to a host whose shell first prints a greeting. */
-function wireTo(t: Test, greeting: string): SshTransport {
+function transportTo(t: Test, greeting: string): SshTransport {
   return {
     async exec(command) {
       const child = spawn('sh', ['-c', `${greeting}\n${command}`])
@@ -26,20 +26,20 @@ function wireTo(t: Test, greeting: string): SshTransport {
 
 const greetings = ['', 'echo welcome', 'printf "a title without an end"', 'echo held up; echo "{}"', 'seq 1 200000']
 
-function linkTo(t: Test, state: string, greeting: string, name = 'web1'): HostConnection {
-  const open = async () => wireTo(t, greeting)
-  const link = new HostConnection({ name, open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, state)
-  t.teardown(() => link.close())
-  return link
+function connectionTo(t: Test, state: string, greeting: string, name = 'web1'): HostConnection {
+  const open = async () => transportTo(t, greeting)
+  const connection = new HostConnection({ name, open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, state)
+  t.teardown(() => connection.close())
+  return connection
 }
 
 t.test('locks a host, whatever its shell prints before', async (t) => {
   for (const greeting of greetings.slice(0, 4)) {
     const state = scratch(t)
-    const link = linkTo(t, state, greeting)
-    await link.connect(true)
+    const connection = connectionTo(t, state, greeting)
+    await connection.connect(true)
     const other = new HostConnection(
-      { name: 'web1', open: async () => wireTo(t, greeting), sudo: 'none', rollout: 'deploy-2', by: 'bob' },
+      { name: 'web1', open: async () => transportTo(t, greeting), sudo: 'none', rollout: 'deploy-2', by: 'bob' },
       state,
     )
     await t.rejects(
@@ -47,7 +47,7 @@ t.test('locks a host, whatever its shell prints before', async (t) => {
       { code: 'HOST_HELD', message: /^locked by another rollout: ann since .*, converge stack deploy-1$/ },
       greeting,
     )
-    link.close()
+    connection.close()
   }
 })
 
@@ -59,14 +59,17 @@ t.test('gives up on a host that ends each lock at once', async (t) => {
     const closed = new Promise<null>((resolve) => {
       end = () => resolve(null)
     })
-    return { ...wireTo(t, 'echo held; exit 0;'), closed, close: end }
+    return { ...transportTo(t, 'echo held; exit 0;'), closed, close: end }
   }
-  const link = new HostConnection({ name: 'web1', open, sudo: 'none', rollout: 'deploy-1', by: 'ann' }, scratch(t))
-  t.teardown(() => link.close())
+  const connection = new HostConnection(
+    { name: 'web1', open, sudo: 'none', rollout: 'deploy-1', by: 'ann' },
+    scratch(t),
+  )
+  t.teardown(() => connection.close())
   const connectAgain = async () => {
     for (;;) {
-      await link.connect(true)
-      while (link.isConnected) await new Promise(setImmediate)
+      await connection.connect(true)
+      while (connection.isConnected) await new Promise(setImmediate)
     }
   }
   await t.rejects(connectAgain(), {
@@ -78,7 +81,7 @@ t.test('gives up on a host that ends each lock at once', async (t) => {
 })
 
 t.test('refuses a shell that prints without end', { timeout: 60_000 }, async (t) => {
-  await t.rejects(linkTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
+  await t.rejects(connectionTo(t, scratch(t), 'seq 1 200000; sleep 300').connect(true), {
     code: 'REMOTE_FAILED',
     message: /^cannot write the lock of the rollout in \/.* on web1: /,
   })
@@ -89,7 +92,7 @@ t.test('reports a host without space for the lock', async (t) => {
   writeFileSync(`${bin}/env`, '#!/bin/sh\necho "printf: write error: No space left on device" >&2\nexit 1\n', {
     mode: 0o755,
   })
-  await t.rejects(linkTo(t, state, `PATH=${bin}:$PATH`).connect(true), {
+  await t.rejects(connectionTo(t, state, `PATH=${bin}:$PATH`).connect(true), {
     code: 'REMOTE_FAILED',
     message: `cannot write the lock of the rollout in ${state} on web1: No space left on device`,
     hint: /^free some space on the host/,
@@ -98,51 +101,63 @@ t.test('reports a host without space for the lock', async (t) => {
 
 t.test('refuses two entries of a stack file that lead to one host', async (t) => {
   const state = scratch(t)
-  await linkTo(t, state, '').connect(true)
-  await t.rejects(linkTo(t, state, '', 'web2').connect(true), {
+  await connectionTo(t, state, '').connect(true)
+  await t.rejects(connectionTo(t, state, '', 'web2').connect(true), {
     code: 'SAME_HOST',
     message: 'another entry of the stack file leads to the same host',
   })
   // The host does not know of the lost connection yet: the same operator connects again.
-  await linkTo(t, state, '').connect(true)
+  await connectionTo(t, state, '').connect(true)
 })
 
 t.test('returns the answer of a command, and the events of a run', async (t) => {
-  const at = scratch(t)
-  for (const name of ['lib', 'runs', 'there']) mkdirSync(`${at}/${name}`)
+  const directory = scratch(t)
+  for (const name of ['lib', 'runs', 'there']) mkdirSync(`${directory}/${name}`)
   for (const greeting of greetings) {
-    const link = linkTo(t, at, greeting)
-    t.equal(await link.runForOutput('cat; printf "%s" "$1"', ['two'], Buffer.from('one ')), 'one two', greeting)
-    const ask = async (needs: string, ...command: string[]) => {
-      const answer = await link.runScript(queryScript, [`${at}/lib`, needs, ...command])
+    const connection = connectionTo(t, directory, greeting)
+    t.equal(await connection.runForOutput('cat; printf "%s" "$1"', ['two'], Buffer.from('one ')), 'one two', greeting)
+    const query = async (needs: string, ...command: string[]) => {
+      const answer = await connection.runScript(queryScript, [`${directory}/lib`, needs, ...command])
       return parseQueryOutput(await readText(answer.process))
     }
-    t.strictSame(await ask(`${at}/none`, 'true'), { missing: ['node', `${at}/none`] }, greeting)
-    symlinkSync(process.execPath, `${at}/lib/node`)
-    t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { answer: '{"a":1}\n' }, greeting)
+    t.strictSame(await query(`${directory}/none`, 'true'), { missing: ['node', `${directory}/none`] }, greeting)
+    symlinkSync(process.execPath, `${directory}/lib/node`)
+    t.strictSame(await query(`${directory}/there`, 'echo', '{"a":1}'), { answer: '{"a":1}\n' }, greeting)
     const reported: unknown[] = []
     const received = new RunEventStream((event) => reported.push(event))
-    const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '']
-    const run = await link.runScript(startScript, [...words, 'echo', '{"event":"begin"}'])
+    const words = [
+      `${directory}/lib`,
+      `${directory}/runs`,
+      `run-${greetings.indexOf(greeting)}`,
+      `${directory}/there`,
+      '',
+      '',
+      '',
+      '',
+    ]
+    const run = await connection.runScript(startScript, [...words, 'echo', '{"event":"begin"}'])
     t.equal(await received.readStream(run.process), undefined)
     t.match(received, { isStarted: true, status: 0 }, greeting)
     t.match(reported, [{ event: 'begin' }])
-    rmSync(`${at}/lib/node`)
+    rmSync(`${directory}/lib/node`)
   }
 })
 
 t.test('asks sudo in English, and reports its refusal with a hint', async (t) => {
-  const at = scratch(t)
-  const link = (sudo: string) => {
-    writeFileSync(`${at}/sudo`, `#!/bin/sh\n${sudo}\n`, { mode: 0o755 })
-    const open = async () => wireTo(t, `PATH=${at}:$PATH LANGUAGE=de; export PATH LANGUAGE`)
-    return new HostConnection({ name: 'web1', open, sudo: 'free', rollout: 'deploy-1', by: 'ann' }, at)
+  const directory = scratch(t)
+  const connectionWith = (sudo: string) => {
+    writeFileSync(`${directory}/sudo`, `#!/bin/sh\n${sudo}\n`, { mode: 0o755 })
+    const open = async () => transportTo(t, `PATH=${directory}:$PATH LANGUAGE=de; export PATH LANGUAGE`)
+    return new HostConnection({ name: 'web1', open, sudo: 'free', rollout: 'deploy-1', by: 'ann' }, directory)
   }
-  const through = `echo "$LANGUAGE $1" > ${at}/asked; shift 2; printf 'sudo: the moon is full' >&2; exec "$@"`
-  t.equal(await link(through).runForOutput('echo "$(printenv LANGUAGE || echo none) $1"', ["it's"]), "none it's\n")
-  t.equal(readFileSync(`${at}/asked`, 'utf8'), 'en -n\n')
+  const through = `echo "$LANGUAGE $1" > ${directory}/asked; shift 2; printf 'sudo: a harmless warning' >&2; exec "$@"`
+  t.equal(
+    await connectionWith(through).runForOutput('echo "$(printenv LANGUAGE || echo none) $1"', ["it's"]),
+    "none it's\n",
+  )
+  t.equal(readFileSync(`${directory}/asked`, 'utf8'), 'en -n\n')
   await t.rejects(
-    link(through).runForOutput('echo no space left on device >&2; exit 1', []),
+    connectionWith(through).runForOutput('echo no space left on device >&2; exit 1', []),
     { code: 'REMOTE_FAILED', message: /no space left on device$/ },
     'a script that has begun is not refused, whatever sudo warns of',
   )
@@ -159,7 +174,7 @@ t.test('asks sudo in English, and reports its refusal with a hint', async (t) =>
       /let the account use sudo/,
     ],
   ] as const)
-    await t.rejects(link(`echo "sudo: ${output}" >&2; exit 1`).runForOutput('true', []), {
+    await t.rejects(connectionWith(`echo "sudo: ${output}" >&2; exit 1`).runForOutput('true', []), {
       code: 'SUDO_REFUSED',
       message,
       hint,
@@ -176,7 +191,7 @@ t.test('names a .bashrc that exits', async (t) => {
       message: `the shell of the account ended with status ${status} before it ran the command`,
       hint: /~\/\.bashrc/,
     }
-    await t.rejects(linkTo(t, scratch(t), greeting).runForOutput('echo x', []), expected)
+    await t.rejects(connectionTo(t, scratch(t), greeting).runForOutput('echo x', []), expected)
   }
-  await t.rejects(linkTo(t, scratch(t), 'exit 0').connect(true), { code: 'SHELL_ENDED' })
+  await t.rejects(connectionTo(t, scratch(t), 'exit 0').connect(true), { code: 'SHELL_ENDED' })
 })

@@ -9,7 +9,7 @@ import { persistArguments } from '../../../../core/fleet/remote/installed_script
 import { scratch } from '../../../support/machine.ts'
 import { until } from '../../../support/wait_until.ts'
 
-type Keeps = 'online' | 'same' | 'stopped' | 'first'
+type Mode = 'online' | 'same' | 'stopped' | 'first'
 
 /** Makes a host below a prefix, with an engine that prints its arguments. */
 function installScripts(t: Test) {
@@ -24,102 +24,116 @@ function installScripts(t: Test) {
     fs.mkdirSync(directory, { recursive: true })
     return { directory, what: '', secret: false, archive: () => Promise.reject(new Error('not wanted')) }
   }
-  const keep = (keeps: Keeps, name: string) => {
+  const storeCommand = (mode: Mode, name: string) => {
     const engine = item(`${lib}/engine-${name}`)
     const inputs = item(`${state}/inputs/${name}`)
     const [script = '', ...words] = persistArguments({
-      ...{ mode: keeps, engine, required: [engine, inputs] },
+      mode,
+      engine,
+      required: [engine, inputs],
       program: [`${lib}/node`, `${engine.directory}/start.cjs`],
       inputs: ['--role', `it's ${name}`],
     })
     execFileSync('sh', ['-c', script, 'sh', lib, state, ...words])
   }
-  const call = (words: readonly string[], program = 'this-host') => {
+  const callScript = (words: readonly string[], program = 'this-host') => {
     const { status, stdout, stderr } = spawnSync(`${lib}/${program}`, words, {
       encoding: 'utf8',
       env: { PATH: process.env.PATH, JOURNAL_STREAM: '1:1' },
     })
     return { status, stdout: stdout.replaceAll(lib, 'LIB').trim(), stderr }
   }
-  return { lib, state, keep, call }
+  return { lib, state, storeCommand, callScript }
 }
 
 t.test('runs the stored command of the last successful run', async (t) => {
-  const { keep, call, state, lib } = installScripts(t)
-  keep('first', 'one')
-  t.equal(call(['configure', '--quiet']).stdout, "LIB/engine-one/start.cjs configure --quiet --role it's one")
-  t.equal(call(['apply', '--quiet']).stdout, "LIB/engine-one/start.cjs apply --quiet --role it's one", 'the whole way')
-  keep('first', 'two')
-  t.match(call(['configure']).stdout, 'engine-one', 'known entries stay')
-  keep('online', 'three')
-  t.equal(call(['configure']).stdout, "LIB/engine-three/start.cjs configure --role it's three")
-  t.match(call(['apply', '--quiet']).stdout, 'apply --event setup,configure --quiet', 'no deploy')
-  t.equal(call(['status'], 'converge').stdout, 'LIB/current/start.cjs status')
+  const { storeCommand, callScript, state, lib } = installScripts(t)
+  storeCommand('first', 'one')
+  t.equal(callScript(['configure', '--quiet']).stdout, "LIB/engine-one/start.cjs configure --quiet --role it's one")
   t.equal(
-    call(['lock', '-m', 'release day']).stdout,
+    callScript(['apply', '--quiet']).stdout,
+    "LIB/engine-one/start.cjs apply --quiet --role it's one",
+    'with all events',
+  )
+  storeCommand('first', 'two')
+  t.match(callScript(['configure']).stdout, 'engine-one', 'the mode first keeps a stored command')
+  storeCommand('online', 'three')
+  t.equal(callScript(['configure']).stdout, "LIB/engine-three/start.cjs configure --role it's three")
+  t.match(
+    callScript(['apply', '--quiet']).stdout,
+    'apply --event setup,configure --quiet',
+    'the events of a first boot have no deploy',
+  )
+  t.equal(callScript(['status'], 'converge').stdout, 'LIB/current/start.cjs status')
+  t.equal(
+    callScript(['lock', '-m', 'release day']).stdout,
     `LIB/current/start.cjs lock -m release day --state-dir ${state.replace(/\/fleet$/, '')}`,
     'a lock takes no roles and no attributes',
   )
   t.equal(fs.readlinkSync(`${lib}/current`), `${lib}/engine-three`)
   t.equal(fs.realpathSync(`${lib}/../../bin/converge`), fs.realpathSync(`${lib}/converge`))
-  keep('stopped', 'four')
+  storeCommand('stopped', 'four')
   for (const event of ['configure', 'apply']) {
-    t.match(call([event, '--quiet']), { status: 0, stdout: /^this host is left alone: it was shut down/, stderr: '' })
-    t.match(call([event]), {
+    t.match(callScript([event, '--quiet']), {
+      status: 0,
+      stdout: /^this host is left alone: it was shut down/,
+      stderr: '',
+    })
+    t.match(callScript([event]), {
       status: 1,
       stdout: '',
       stderr:
         'error: nothing was done: it was shut down by converge stack shutdown\n  hint: run converge stack setup to start it again\n',
     })
   }
-  t.match(call(['shutdown']).stdout, 'engine-three', 'its last words are those of a host that was there')
-  keep('same', 'five')
-  t.match(call(['configure', '--quiet']).stdout, /left alone/, 'a configure does not start it again')
-  keep('online', 'six')
-  t.match(call(['configure']).stdout, 'engine-six')
+  t.match(callScript(['shutdown']).stdout, 'engine-three', 'shutdown uses the command of the last run that was online')
+  storeCommand('same', 'five')
+  t.match(callScript(['configure', '--quiet']).stdout, /left alone/, 'a configure does not start it again')
+  storeCommand('online', 'six')
+  t.match(callScript(['configure']).stdout, 'engine-six')
   t.equal(fs.statSync(`${state}/told`).mode & 0o777, 0o600)
   fs.rmSync(`${state}/told`)
-  t.match(call(['configure']), { status: 1, stderr: /has not set this host up yet/ })
+  t.match(callScript(['configure']), { status: 1, stderr: /has not set this host up yet/ })
 })
 
 t.test('leaves the host alone during a rollout whose operator is connected', async (t) => {
-  const { keep, call, state } = installScripts(t)
-  keep('online', 'one')
-  const hold = (pid: number) => {
+  const { storeCommand, callScript, state } = installScripts(t)
+  storeCommand('online', 'one')
+  const lockHost = (pid: number) => {
     fs.mkdirSync(`${state}/held`, { recursive: true })
     fs.writeFileSync(`${state}/held/owner`, `${pid}\n000012-deploy\nann at desk\n`)
   }
-  hold(process.pid)
-  t.match(call(['configure', '--wait', '60', '--quiet']), {
+  lockHost(process.pid)
+  t.match(callScript(['configure', '--wait', '60', '--quiet']), {
     status: 0,
     stdout: 'this host is left alone: a rollout has locked this host: ann at desk',
   })
   t.match(
-    call(['configure']),
+    callScript(['configure']),
     {
       status: 1,
       stdout: '',
       stderr:
         /^error: nothing was done: a rollout has locked this host: ann at desk\n {2}hint: run it again when the rollout has ended; .*\/this-host start starts/,
     },
-    'a call by hand that does nothing is not green',
+    'a manual call that does nothing fails',
   )
-  t.match(call(['shutdown']).stdout, 'start.cjs shutdown', 'a host that shuts down does not wait')
+  t.match(callScript(['shutdown']).stdout, 'start.cjs shutdown', 'a host that shuts down does not wait')
   const longAgo = new Date(Date.now() - 120_000)
   fs.utimesSync(`${state}/held`, longAgo, longAgo)
   t.match(
-    call(['configure']).stdout,
+    callScript(['configure']).stdout,
     'start.cjs configure',
     'the lock of an operator who sends no sign of life expires',
   )
   const { pid } = spawnSync('true')
-  hold(pid)
-  t.match(call(['configure']).stdout, 'start.cjs configure', 'a holder whose process has ended')
+  lockHost(pid)
+  t.match(callScript(['configure']).stdout, 'start.cjs configure', 'a holder whose process has ended')
 })
 
 t.test('the first boot waits for the rollout', async (t) => {
-  const { keep, lib, state } = installScripts(t)
-  keep('online', 'one')
+  const { storeCommand, lib, state } = installScripts(t)
+  storeCommand('online', 'one')
   fs.mkdirSync(`${state}/held`)
   const holder = spawn('sleep', ['60'])
   t.teardown(() => holder.kill())
@@ -139,16 +153,16 @@ t.test('the first boot waits for the rollout', async (t) => {
 })
 
 t.test('removes only what no run has used for a month', async (t) => {
-  const { keep, lib, state } = installScripts(t)
-  keep('online', 'old')
+  const { storeCommand, lib, state } = installScripts(t)
+  storeCommand('online', 'old')
   fs.mkdirSync(`${lib}/recipes-old`)
   const longAgo = new Date(Date.now() - 40 * 86_400_000)
-  const all = () => [...fs.readdirSync(lib), ...fs.readdirSync(`${state}/inputs`)].sort()
+  const installedEntries = () => [...fs.readdirSync(lib), ...fs.readdirSync(`${state}/inputs`)].sort()
   for (const name of ['engine-old', 'recipes-old', 'runtime-1']) fs.utimesSync(`${lib}/${name}`, longAgo, longAgo)
   fs.utimesSync(`${state}/inputs/old`, longAgo, longAgo)
   fs.lutimesSync(`${lib}/node`, longAgo, longAgo)
-  keep('first', 'old')
-  t.ok(all().includes('engine-old'), 'only where something else is used from now on')
-  keep('same', 'new')
-  t.strictSame(all(), ['converge', 'current', 'engine-new', 'new', 'node', 'runtime-1', 'this-host'])
+  storeCommand('first', 'old')
+  t.ok(installedEntries().includes('engine-old'), 'nothing is removed while the same entries are used')
+  storeCommand('same', 'new')
+  t.strictSame(installedEntries(), ['converge', 'current', 'engine-new', 'new', 'node', 'runtime-1', 'this-host'])
 })

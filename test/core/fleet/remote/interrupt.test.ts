@@ -28,7 +28,7 @@ function localWire(before: (command: string) => Promise<void>): SshTransport {
       const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) =>
         child.on('close', (code, signal) => resolve({ code, signal })),
       )
-      return { ...{ stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended }, close: () => child.kill() }
+      return { stdin: child.stdin, stdout: child.stdout, stderr: child.stderr, ended, close: () => child.kill() }
     },
   }
 }
@@ -36,7 +36,14 @@ function localWire(before: (command: string) => Promise<void>): SshTransport {
 function hostOf(prefix: string, before: (command: string) => Promise<void>): RemoteHost {
   const file: PackedFile = { content: Buffer.from(engine) }
   return new RemoteHost({
-    ...{ name: 'here', prefix, rollout: 'test', by: 'somebody', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    name: 'here',
+    prefix,
+    rollout: 'test',
+    by: 'somebody',
+    sudo: 'none',
+    recipes: null,
+    secrets: [],
+    patience: 1,
     open: async () => localWire(before),
     engine: new Map([['start.cjs', file]]),
     runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },

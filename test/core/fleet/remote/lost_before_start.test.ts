@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { scratch } from '../../../support/machine.ts'
-import { cutOff, hostAt, type Shell, setupRequest, shell } from '../../../support/shell_hosts.ts'
+import { disconnect, hostAt, type Shell, setupRequest, shell } from '../../../support/shell_hosts.ts'
 
 const engine = `
 console.log(JSON.stringify({ event: 'start' }))
@@ -25,7 +25,7 @@ function setUp(t: Test, matches: (command: string) => boolean, options: { patien
     before: (command) => {
       if (cuts > 0 || !matches(command)) return
       cuts++
-      cutOff(state)
+      disconnect(state)
     },
   })
   let left = attempts

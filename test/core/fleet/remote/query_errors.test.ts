@@ -23,7 +23,9 @@ t.test('reports the error of the command as the error of the query', async (t) =
     for (const before of [[], [warning], [answer, warning]]) {
       const failing = hostPrinting(t, ...before, error)
       await t.rejects(failing.query(query, request), {
-        ...{ code: 'UNKNOWN_REVISION', message: 'no branch nope', hint: 'it has: main' },
+        code: 'UNKNOWN_REVISION',
+        message: 'no branch nope',
+        hint: 'it has: main',
       })
     }
 })
@@ -35,7 +37,8 @@ t.test('lists the problems of invalid input', async (t) => {
   ]
   const invalid = { event: 'error', code: 'INVALID_INPUT', message: '2 problems: invalid input', problems }
   await t.rejects(hostPrinting(t, invalid).query('status', request), {
-    ...{ code: 'INVALID_INPUT', output: 'a is not a number\nb is unknown' },
+    code: 'INVALID_INPUT',
+    output: 'a is not a number\nb is unknown',
   })
 })
 

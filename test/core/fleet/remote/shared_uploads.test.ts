@@ -79,7 +79,8 @@ t.test('refuses a Node that does not fit its host', async (t) => {
     findRuntime(parseHostFacts(`kernel=Linux\nmachine=${machine}\nlibc=${libc}\n`), '/a', runtimes)
   const hint = /^set "runtime" in the stack file to a Node 20\.11 or later/
   await t.rejects(refused('x86_64', 'glibc'), {
-    ...{ code: 'NO_RUNTIME', hint },
+    code: 'NO_RUNTIME',
+    hint,
     message: `${program} (runtime.x64 of the stack file) is a program for arm64, not for x64`,
   })
   await t.rejects(refused('aarch64', 'musl'), {

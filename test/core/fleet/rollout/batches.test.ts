@@ -1,3 +1,4 @@
+/** Tests the batches of a rollout: their order, their limits, the canary and the migrating host. */
 import * as fc from 'fast-check'
 import t from 'tap'
 import {

@@ -80,17 +80,27 @@ t.test('a host that missed a deployment of one app: its other apps stay on their
     const { converge } = (documents?.[0]?.value ?? {}) as { converge?: { deployed_apps: string[] } }
     const moves = fleet.emitted.flatMap((event) => (event.event === 'moves' ? event.moves.map(({ app }) => app) : []))
     return {
-      ...{ site: fleet.current('a', 'site')?.[0], shop: fleet.current('a', 'shop')?.[0] },
-      ...{ deployed: converge?.deployed_apps, moves, banned: fleet.begun.includes('web ban') },
+      site: fleet.current('a', 'site')?.[0],
+      shop: fleet.current('a', 'shop')?.[0],
+      deployed: converge?.deployed_apps,
+      moves,
+      banned: fleet.begun.includes('web ban'),
       warnings: report.hostWarnings ?? report.warnings,
     }
   }
   t.match(await catchUp(['site']), {
-    ...{ site: 'd', shop: 'b', deployed: ['site'], moves: ['site'], banned: false },
+    site: 'd',
+    shop: 'b',
+    deployed: ['site'],
+    moves: ['site'],
+    banned: false,
     warnings: [{ message: 'the host missed deployment 7 of site, and gets it now', hosts: ['a'] }],
   })
   t.match(await catchUp(['site', 'shop']), {
-    ...{ site: 'd', shop: 'e', deployed: undefined, banned: true },
+    site: 'd',
+    shop: 'e',
+    deployed: undefined,
+    banned: true,
     warnings: [{ message: 'the host missed deployment 7, and gets it now', hosts: ['a'] }],
   })
   t.match(await catchUp([]), { site: 'a', shop: 'b', deployed: [], moves: [] }, 'a configure')

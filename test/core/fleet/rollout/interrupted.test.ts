@@ -92,7 +92,7 @@ t.test('a host that ends after its current step has not failed, and causes no ro
   t.notOk(fleet.begun.some((text) => text.endsWith(' rollback')))
 })
 
-t.test('queries no host after an operator who leaves', async (t) => {
+t.test('queries no host after the operator has left', async (t) => {
   const fleet = new Simulation(fiveHosts)
   fleet.onRun = (host, event) => {
     if (host === 'b' && event === 'deploy') fleet.interrupt('leave')

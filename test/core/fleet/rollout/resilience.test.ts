@@ -178,7 +178,7 @@ t.test('rolls back two apps on one host', async (t) => {
   t.match(one.changes.apps, { shop: { commit: /^7/ } })
 })
 
-t.test('rolls back each app to the release that it had before', async (t) => {
+t.test('rolls back each app to its own previous release', async (t) => {
   const history = { site: ['1', '2'].map((n) => n.repeat(40)), shop: ['7', 'c'].map((n) => n.repeat(40)) }
   const fleet = new Simulation({ a: { ...two, history }, b: { ...two, history, does: { deploy: 'breaks' } } })
   const { report } = await fleet.go({ rollbackOnFailure: true })
@@ -277,7 +277,9 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
   const apps = fc.subarray(['site', 'shop'])
   const what = fc.constantFrom('changed', 'changed', 'changed', 'unchanged', 'fails', 'breaks', 'dies', 'lost')
   const one = fc.record({
-    ...{ apps, migrating: apps, stage: fc.nat(2) },
+    apps,
+    migrating: apps,
+    stage: fc.nat(2),
     does: fc.record({ build: what, deploy: what, rollback: fc.constantFrom('changed', 'changed', 'lost') }),
     silent: fc.constantFrom({}, {}, {}, {}, { releases: 0 }, { releases: 1 }),
   })
@@ -287,11 +289,9 @@ t.test('whatever happens to any host: none passes the migrating host, and the co
     batch: fc.record({ count: fc.integer({ min: 1, max: 3 }) }),
     maxFailures: fc.record({ count: fc.nat(4) }),
     apps: fc.constantFrom([], ['site']),
-    ...{
-      parallel: fc.integer({ min: 1, max: 5 }),
-      rollbackOnFailure: fc.boolean(),
-      migration: fc.constantFrom('all', 'none'),
-    },
+    parallel: fc.integer({ min: 1, max: 5 }),
+    rollbackOnFailure: fc.boolean(),
+    migration: fc.constantFrom('all', 'none'),
   })
   const [site, shop, tip] = ['a', 'b', 'c'].map((letter) => letter.repeat(40)) as [string, string, string]
   await fc.assert(

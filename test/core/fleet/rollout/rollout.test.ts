@@ -1,3 +1,6 @@
+/**
+ * Tests rollouts from start to end: order of phases, failures and their limits, rollbacks, migrations and interrupts.
+ */
 import * as fc from 'fast-check'
 import t from 'tap'
 import type { Strategy } from '../../../../core/fleet/planning/batches.ts'

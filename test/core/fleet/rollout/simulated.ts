@@ -62,15 +62,16 @@ const counts = { changed: 0, planned: 0, unknown: 0, unchanged: 0, skipped: 0, f
 function reportOf(request: RunRequest, outcome: RunReport['outcome'], changes: boolean): RunReport {
   const id = '000001'
   return {
-    ...{
-      id,
-      mode: request.isDryRun ? 'plan' : 'run',
-      roles: request.roles,
-      events: eventsOf(request.command),
-      started: '',
-    },
-    ...{ durationMs: 1, outcome, counts: { ...counts, changed: changes && outcome !== 'planned' ? 1 : 0 } },
-    ...{ resources: [], warnings: [] },
+    id,
+    mode: request.isDryRun ? 'plan' : 'run',
+    roles: request.roles,
+    events: eventsOf(request.command),
+    started: '',
+    durationMs: 1,
+    outcome,
+    counts: { ...counts, changed: changes && outcome !== 'planned' ? 1 : 0 },
+    resources: [],
+    warnings: [],
   }
 }
 
@@ -120,32 +121,26 @@ export class Simulation {
     this.foresees = new Set(request.action === 'plan' ? [] : ['setup', 'deploy', 'configure'])
     return rollout(
       {
-        ...{
-          action: 'deploy',
-          events: [],
-          roles: [],
-          stack: 'site',
-          comment: '',
-          operator: 'ann',
-          strategy: 'rolling',
-        },
+        action: 'deploy',
+        events: [],
+        roles: [],
+        stack: 'site',
+        comment: '',
+        operator: 'ann',
+        strategy: 'rolling',
         restartsInTurn: false,
-        ...{
-          batchSize: { count: 1 },
-          parallel: 10,
-          maxFailures: { count: 0 },
-          rollbackOnFailure: false,
-          onUnreachable: 'fail',
-        },
-        ...{
-          migration: 'none',
-          retryFailed: false,
-          apps: [],
-          revision: null,
-          rollbackTo: null,
-          purge: false,
-          schedule: {},
-        },
+        batchSize: { count: 1 },
+        parallel: 10,
+        maxFailures: { count: 0 },
+        rollbackOnFailure: false,
+        onUnreachable: 'fail',
+        migration: 'none',
+        retryFailed: false,
+        apps: [],
+        revision: null,
+        rollbackTo: null,
+        purge: false,
+        schedule: {},
         ...request,
       },
       {
@@ -176,16 +171,14 @@ export class Simulation {
     const { apps = ['site'], migrating = apps, stage = 0, without = [], sharing, followUps } = behaviour
     const all = 'setup build deploy configure rollback shutdown undeploy restart rebuild ban'.split(' ')
     return {
-      ...{
-        name,
-        stage,
-        apps,
-        appsToMigrate: migrating,
-        appsSharingData: sharing,
-        followUps,
-        roles: ['role'],
-        address: '192.0.2.1',
-      },
+      name,
+      stage,
+      apps,
+      appsToMigrate: migrating,
+      appsSharingData: sharing,
+      followUps,
+      roles: ['role'],
+      address: '192.0.2.1',
       events: new Set(all.filter((event) => !without.includes(event))),
       client: this.host(name, apps, behaviour),
     }
@@ -200,8 +193,14 @@ export class Simulation {
     const changes = restarts !== undefined || behaviour.builds?.includes(event)
     const report = reportOf(request, changes ? 'planned' : 'unchanged', false)
     const resource = {
-      ...{ name: 'service_restart x', type: 'service_restart', key: 'x', role: 'role', event: 'configure' },
-      ...{ outcome: 'planned' as const, words: restarts, durationMs: 1 },
+      name: 'service_restart x',
+      type: 'service_restart',
+      key: 'x',
+      role: 'role',
+      event: 'configure',
+      outcome: 'planned' as const,
+      words: restarts,
+      durationMs: 1,
     }
     const resources = restarts === undefined ? [] : [resource]
     if (event === 'setup' && installs !== undefined)

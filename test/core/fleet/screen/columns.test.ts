@@ -1,4 +1,4 @@
-/** Tests tables: as wide as their content requires, and never wider than the terminal. */
+/** Tests the columns of tables: as wide as their content requires, and never wider than the terminal. */
 import fc from 'fast-check'
 import t from 'tap'
 import { ago, columns } from '../../../../core/fleet/screen/columns.ts'
@@ -72,7 +72,7 @@ t.test('no line is wider than the terminal, and each row is one line', (t) => {
   t.end()
 })
 
-t.test('prints how long ago', (t) => {
+t.test('prints the time since a moment', (t) => {
   const now = new Date('2026-11-21T12:00:00Z')
   const before = (minutes: number) => ago(new Date(now.getTime() - minutes * 60_000).toISOString(), now)
   t.strictSame([0, 1, 119, 120, 2879, 2880].map(before), [

@@ -55,7 +55,7 @@ t.test('a failed deploy names the way back', (t) => {
       hostReport('a', { outcome: 'failed', moves: [{ app: 'site', from, to }], ...change }),
       hostReport('b'),
     ]
-    const report = { ...{ id: '7', stack: 's', action: 'deploy', comment: '', by: 'ann', strategy: 'rolling' }, hosts }
+    const report = { id: '7', stack: 's', action: 'deploy', comment: '', by: 'ann', strategy: 'rolling', hosts }
     const all = { ...report, started: '', durationMs: 1, outcome: 'failed', commits: {}, warnings: [], ...more }
     const options = {
       paint,

@@ -170,7 +170,9 @@ t.test('reports a skipped host once, and no strategy for actions on all hosts at
     {
       event: 'end',
       report: rolloutReport([hostReport('db', { outcome: 'skipped', phase: null, reason })], {
-        ...{ action: 'configure', outcome: 'unchanged', commits: {} },
+        action: 'configure',
+        outcome: 'unchanged',
+        commits: {},
       }),
     },
   ]
@@ -341,7 +343,11 @@ t.test('changes and warnings list hosts in the order of the stack file, whicheve
   const planned = (host: string): FleetEvent[] => [
     { event: 'warning', host, message: 'the clock is slow' },
     {
-      ...{ event: 'done', host, phase: 'plan', outcome: 'planned', durationMs: 5 },
+      event: 'done',
+      host,
+      phase: 'plan',
+      outcome: 'planned',
+      durationMs: 5,
       report: runReport([edit(host === 'db' ? '/etc/db' : '/etc/motd')]),
     },
   ]
@@ -379,8 +385,13 @@ t.test('status prints a table, whatever hosts report', (t) => {
   other.apps[0]!.current.commit = '999999999999'
   other.apps[0]!.services.pop()
   const done = (host: string, status: unknown, behind?: string): FleetEvent => ({
-    ...{ event: 'done', host, phase: 'status', outcome: 'unchanged', durationMs: 5 },
-    ...{ status, behind },
+    event: 'done',
+    host,
+    phase: 'status',
+    outcome: 'unchanged',
+    durationMs: 5,
+    status,
+    behind,
   })
   const down = { code: 'CONNECT_FAILED', message: 'db: connection refused', hint: 'is it up?' }
   const refused = { code: 'SUDO_REFUSED', message: 'sudo was refused: no tty', hint: 'set "sudo"' }
@@ -444,7 +455,10 @@ t.test('status --quiet prints nothing while all is up', (t) => {
         {
           event: 'end',
           report: rolloutReport([hostReport('db', { outcome: 'unchanged' })], {
-            ...{ action: 'status', id: null, commits: {}, outcome: 'unchanged' },
+            action: 'status',
+            id: null,
+            commits: {},
+            outcome: 'unchanged',
           }),
         },
       ],

@@ -11,9 +11,20 @@ import { freePort } from '../../../support/machine.ts'
 t.setTimeout(120_000)
 
 const target = (port: number): SshTarget => ({
-  ...{ name: 'web1', configuredAs: '127.0.0.1', address: '127.0.0.1', port, user: 'ann', knownAs: ['127.0.0.1'] },
-  ...{ certifiedAs: '127.0.0.1', identities: [], identitiesOnly: false, agent: null, jump: null },
-  ...{ knownHosts: { user: [], system: [], hash: false }, connectTimeout: null, algorithms: {} },
+  name: 'web1',
+  configuredAs: '127.0.0.1',
+  address: '127.0.0.1',
+  port,
+  user: 'ann',
+  knownAs: ['127.0.0.1'],
+  certifiedAs: '127.0.0.1',
+  identities: [],
+  identitiesOnly: false,
+  agent: null,
+  jump: null,
+  knownHosts: { user: [], system: [], hash: false },
+  connectTimeout: null,
+  algorithms: {},
 })
 
 async function refusal(answer: (socket: Socket) => void): Promise<ConvergeError> {

@@ -427,14 +427,15 @@ t.test('values that identify the stack are not secret, whatever their source', a
     }),
   })
   const variables = {
-    ...{
-      NAME: 'shop',
-      HOST: 'one.test',
-      URL: 'https://git.test/shop.git',
-      COMMIT: 'a'.repeat(40),
-      WORD: 'open-sesame',
-    },
-    ...{ STAGE: 'production', GREETING: 'good morning', ACCOUNT: 'deployer', DOMAIN: 'shop.test' },
+    NAME: 'shop',
+    HOST: 'one.test',
+    URL: 'https://git.test/shop.git',
+    COMMIT: 'a'.repeat(40),
+    WORD: 'open-sesame',
+    STAGE: 'production',
+    GREETING: 'good morning',
+    ACCOUNT: 'deployer',
+    DOMAIN: 'shop.test',
   }
   const { secrets } = await loadStack(path, { variables })
   t.strictSame([...secrets].sort(), ['good morning', 'https://git.test/shop.git', 'open-sesame'])

@@ -58,7 +58,7 @@ t.test('a later mark quotes less', async (t) => {
   t.equal((await late.linesSince(5)).trim(), 'third')
 })
 
-t.test('an empty journal has no cursor: all that follows is new', async (t) => {
+t.test('has no cursor in an empty journal, and quotes all that follows', async (t) => {
   const entries: Entry[] = []
   const mark = await readerOf(entries).markLog('site')
   entries.push(site('the reason'))
@@ -73,7 +73,7 @@ t.test('quotes the last lines, not the first ones after the mark', async (t) => 
   t.equal(await mark.linesSince(6), 'line 1\nline 2\nline 3\nline 4\nline 5\nline 6')
 })
 
-t.test('text of a service that is not UTF-8, has several lines or is missing', async (t) => {
+t.test('quotes text that is not UTF-8, has several lines or is missing', async (t) => {
   const entries: Entry[] = []
   const mark = await readerOf(entries).markLog('site')
   entries.push(
