@@ -8,7 +8,7 @@ import { ChangeMarks } from './change_marks.ts'
 import { FormerSecrets } from './former_secrets.ts'
 import { isLeftOut, LeftOutSteps } from './left_out.ts'
 import { ListedPaths } from './listed_paths.ts'
-import { inOrder } from './order.ts'
+import { orderResources } from './order.ts'
 import { ResourceOutputs } from './outputs.ts'
 import { ReadAhead } from './read_ahead.ts'
 import { Reporter } from './reporter.ts'
@@ -106,7 +106,7 @@ async function precheck(run: Run): Promise<boolean> {
 
 /** The resources in the order of the run; none where the run cannot begin. */
 async function putInOrder(run: Run): Promise<readonly PlannedResource[]> {
-  const { resources, unreadable } = inOrder(run.host, run.plan.resources)
+  const { resources, unreadable } = orderResources(run.host, run.plan.resources)
   for (const resource of unreadable) if (!isLeftOut(run.plan, resource)) await new Step(run, resource).makeReadable()
   return run.failed ? [] : resources
 }

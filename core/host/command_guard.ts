@@ -14,7 +14,7 @@ import { withPathInErrors } from '../model/file_errors.ts'
 import type { Duration } from '../model/units.ts'
 import { endCommandsScript, markerName } from './end_commands.ts'
 import { bootId, startTicks } from './proc.ts'
-import { makePrivateDirectories } from './state_files.ts'
+import { makePrivateDirectories } from './state_directory.ts'
 
 /** A command between its registration and its end. */
 export interface GuardedCommand {

@@ -1,7 +1,7 @@
 /** The lock that a person puts on deploys: who holds it, since when and why; it stays until it is taken off. */
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
-import { makePrivateDirectories } from './state_files.ts'
+import { makePrivateDirectories } from './state_directory.ts'
 
 export interface DeployLock {
   /** Account and host, as in `releases`. */

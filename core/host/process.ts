@@ -7,7 +7,7 @@ import { securePath } from '../model/secure_path.ts'
 import { minutes } from '../model/units.ts'
 import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
-import { collect, OutputLog } from './output.ts'
+import { collectOutput, OutputLog } from './output.ts'
 import { type CommandStart, startFailure } from './start_failure.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
@@ -95,8 +95,8 @@ export async function runCommand(
       endAll()
     }
   }
-  const stdout = collect(child.stdout, onLine)
-  const stderr = collect(child.stderr, onLine)
+  const stdout = collectOutput(child.stdout, onLine)
+  const stderr = collectOutput(child.stderr, onLine)
   if (options.input !== undefined) {
     // A command that ends without reading its input is judged by its exit status, not by the broken pipe.
     child.stdin?.on('error', () => undefined)

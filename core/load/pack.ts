@@ -55,7 +55,8 @@ export async function packRecipes(
   await loadUserRecipes(directories, config, options)
   const { configuration, recipeDirectories } = await recipeDirectoriesOf(directories, config, options)
   const packedAlready = recipeDirectories.find(({ path }) => isPacked(path))
-  if (packedAlready) throw notPackable(`${packedAlready.named}: is packed already`, 'name the directory of its sources')
+  if (packedAlready)
+    throw notPackable(`${packedAlready.origin}: is packed already`, 'name the directory of its sources')
   const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))
   const entries: Entry[] = configuration === null ? [] : [entryOf('config', configuration.file, base)]
   const roots: Root[] = []

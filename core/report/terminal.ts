@@ -7,8 +7,8 @@ import {
   describeFailure,
   describeSources,
   duration,
+  isRemoval,
   type Paint,
-  removes,
   summary,
   title,
   withoutMiddle,
@@ -99,7 +99,7 @@ export class Terminal implements Handlers {
     if (this.listsBriefly) return this.line(`  ${describeChangeBriefly(report, this.paint)}${took}`)
     const [head = '', ...rows] = describeChange(report, this.paint, this.options.verbose)
     this.line([`  ${head}${took}`, ...rows.map((row) => `  ${row}`)].join('\n'))
-    if (!removes(report)) this.text(report)
+    if (!isRemoval(report)) this.text(report)
     for (const row of describeSources(report, this.paint)) this.line(`  ${row}`)
   }
 

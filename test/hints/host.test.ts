@@ -7,7 +7,7 @@ import { awaitCommandsOf, CommandGuard } from '../../core/host/command_guard.ts'
 import { putDeployLock, readDeployLock, removeDeployLock } from '../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { acquireLock, type Holder, lockHolder, tryLock } from '../../core/host/lock.ts'
-import { StateDirectory } from '../../core/host/state_files.ts'
+import { StateDirectory } from '../../core/host/state_directory.ts'
 import { milliseconds } from '../../core/model/units.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -227,13 +227,13 @@ t.test('the hints about accounts and the state directory work', async (t) => {
       repaired: () => runAs('root'),
     },
     {
-      source: 'core/host/state_files.ts',
+      source: 'core/host/state_directory.ts',
       hint: 'give --prefix DIR or --state-dir DIR for a directory of your own',
       broken: () => check('file/state'),
       repaired: () => check('state'),
     },
     {
-      source: 'core/host/state_files.ts',
+      source: 'core/host/state_directory.ts',
       hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
       broken: () => asNobody(() => check('file/state')),
       repaired: () => asNobody(() => check('state')),

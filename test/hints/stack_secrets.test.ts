@@ -171,7 +171,7 @@ t.test('the hints about files of sops work', async (t) => {
     }),
     proof({
       source: 'core/secrets/secret_document.ts',
-      hint: 'a secrets file is one YAML or JSON object, such as database: { password: … }',
+      hint: 'write the file as one YAML or JSON object, such as database: { password: … }',
       broken: { $sops: 'site.yaml', key: 'database.password' },
       files: { 'site.yaml': '- a list\n' },
       changed: (directory) => copyFileSync(fixture('all.yaml'), join(directory, 'site.yaml')),

@@ -7,7 +7,7 @@ import {
   readDeployLock,
   removeDeployLock,
 } from '../../host/deploy_lock.ts'
-import { StateDirectory } from '../../host/state_files.ts'
+import { StateDirectory } from '../../host/state_directory.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { author, stateDirectory } from '../inputs/read_inputs.ts'

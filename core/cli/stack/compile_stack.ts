@@ -54,7 +54,7 @@ export interface StackHostsDraft extends CompiledStack {
 export async function draftHosts<N>(
   call: StackCommand<N>,
   inputs: StackInputs<N>,
-  known: Pick<StackDraft, 'problems' | 'lost'> = { problems: [], lost: [] },
+  known: Pick<StackDraft, 'problems' | 'unreadPaths'> = { problems: [], unreadPaths: [] },
 ): Promise<StackHostsDraft> {
   const { stack } = inputs
   const hostErrors: { host: string; error: ConvergeError }[] = []
@@ -66,7 +66,7 @@ export async function draftHosts<N>(
   const nodes = await StackNodes.of(call, inputs)
   const check = new HostCheck(call, nodes, inputs.user.roles)
   for (const host of stack.hosts) {
-    const { compiled, problems, warnings } = await check.of(host, known.lost)
+    const { compiled, problems, warnings } = await check.of(host, known.unreadPaths)
     for (const error of problems) hostErrors.push({ host: host.name, error })
     for (const message of warnings) hostWarnings.push({ host: host.name, message })
     if (compiled === null) continue

@@ -9,7 +9,7 @@ import type { UserRecipes, UserRecipesDraft } from '../../load/recipes.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
 import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs/read_inputs.ts'
-import { fileNames } from './completion.ts'
+import { stackFileNames } from './completion.ts'
 import { readDeploymentJson } from './deployment_json.ts'
 import type { StackCommand } from './stack_command.ts'
 
@@ -105,12 +105,12 @@ function moduleLoader<N>(catalogue: StackCommand<N>['catalogue']) {
 
 /** @throws if there is no stack file, or several */
 export async function fileInWorkingDirectory(): Promise<string> {
-  const [file, other] = fileNames.filter((name) => existsSync(name))
+  const [file, other] = stackFileNames.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
   if (file === undefined)
     throw refuse(
       `there is no stack file in the working directory, ${process.cwd()}`,
-      `name one with --stack FILE; without it, the command reads ${fileNames.join(' or ')}`,
+      `name one with --stack FILE; without it, the command reads ${stackFileNames.join(' or ')}`,
     )
   if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `name one of them: --stack ${file}`)
   if (file.endsWith('.ts')) await trustCode(file, [file], true)

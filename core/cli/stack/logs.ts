@@ -21,7 +21,7 @@ import type { StackCommand } from './stack_command.ts'
 
 export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, endProcess } = call
-  const lines = linesOf(args.lines)
+  const lines = parseLineCount(args.lines)
   const hosts = await loggedHosts(call, await stackInputs(call))
   const output = new LogOutput(
     call,
@@ -46,9 +46,9 @@ export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
   }
 }
 
-function linesOf(given = '20'): number {
-  if (/^\d{1,7}$/.test(given)) return Number(given)
-  throw new ConvergeError(`invalid --lines "${given}": expected a whole number`, {
+function parseLineCount(text = '20'): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text)
+  throw new ConvergeError(`invalid --lines "${text}": expected a whole number`, {
     code: 'USAGE',
     hint: 'for example --lines 100',
     usage: true,
@@ -65,8 +65,10 @@ async function loggedHosts<N>(call: StackCommand<N>, inputs: StackInputs<N>): Pr
   const programs = new Set<string>()
   const logged: LoggedHost[] = []
   for (const host of hosts) {
-    const all = await logSourcesOf(call, await compileStackHost(call, nodes, host.host))
-    const ofApps = all.filter((source) => app === undefined || (source.app !== null && app.includes(source.app)))
+    const declaredSources = await logSourcesOf(call, await compileStackHost(call, nodes, host.host))
+    const ofApps = declaredSources.filter(
+      (source) => app === undefined || (source.app !== null && app.includes(source.app)),
+    )
     for (const source of ofApps) programs.add(source.program)
     const sources = ofApps.filter((source) => matches(source.program, program))
     if (sources.length > 0) logged.push({ host, sources })

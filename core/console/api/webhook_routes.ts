@@ -134,7 +134,7 @@ function receive(
       'FORBIDDEN',
       `${webhook.account}, who made the webhook, may not deploy ${webhook.stack} any more`,
     )
-  if (!webhooks.isNew(webhook.id, checked.id))
+  if (!webhooks.recordDelivery(webhook.id, checked.id))
     throw new Problem(409, 'SEEN_DELIVERY', `the delivery ${checked.id} has arrived before`)
   const comment = webhook.request.comment || `webhook ${webhook.name}`
   const request = { ...webhook.request, revision: event.commit, automatic: true, comment }

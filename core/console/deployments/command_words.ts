@@ -35,7 +35,8 @@ export function rolloutWords(
     ...option('--batch', batch),
     ...option('--max-failures', maxFailures),
     ...(rollbackOnFailure ? ['--rollback-on-failure'] : []),
-    ...['--comment', comment === '' ? origin : `${comment} (${origin})`],
+    '--comment',
+    comment === '' ? origin : `${comment} (${origin})`,
   ]
 }
 

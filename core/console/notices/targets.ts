@@ -74,7 +74,15 @@ export class Targets {
     const id = this.database.insert(
       `INSERT INTO notice_targets (stack, kind, name, address, repository, app, secret, states, account, created)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[stack, kind, name, address, repository, app, secret ?? token, JSON.stringify(states), account],
+      stack,
+      kind,
+      name,
+      address,
+      repository,
+      app,
+      secret ?? token,
+      JSON.stringify(states),
+      account,
       this.now().toISOString(),
     )
     return { id, secret }
@@ -103,7 +111,8 @@ export class Targets {
          OR id = (SELECT min(id) FROM notices WHERE target = ?1 AND state = 'pending')
          OR id = (SELECT max(id) FROM notices WHERE target = ?1 AND state = 'failed'))
        ORDER BY id DESC`,
-      ...[target, limit],
+      target,
+      limit,
     )
   }
 
@@ -113,7 +122,9 @@ export class Targets {
     const id = this.database.insert(
       `INSERT INTO notices (target, deployment, about, message, created, next)
        VALUES (?, NULL, 'test', lower(hex(randomblob(16))), ?, ?)`,
-      ...[target, now, now],
+      target,
+      now,
+      now,
     )
     this.retry(target)
     return id
@@ -169,7 +180,8 @@ export class Targets {
       `DELETE FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1) AND id NOT IN
        (SELECT id FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1)
         ORDER BY id DESC LIMIT ?2)`,
-      ...[id, keptDeliveries],
+      id,
+      keptDeliveries,
     )
   }
 

@@ -52,7 +52,7 @@ export class RemoteHost implements HostClient {
     this.state = `${prefix}/var/lib/converge/fleet`
     this.connection = new HostConnection(options, this.state)
     const { runtimes, step } = options
-    this.uploader = new Uploader(this.connection, { library: this.library, state: this.state, runtimes, step })
+    this.uploader = new Uploader(this.connection, { library: this.library, stateDirectory: this.state, runtimes, step })
     this.engine = packDirectory(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
     this.recipes =
       options.recipes &&

@@ -29,7 +29,7 @@ type Library = Awaited<ReturnType<typeof ssh2Algorithms>>
  * ssh offers these only on demand. A host that offers nothing else was configured that way: the key exchange proves
  * that no attacker removed better ones from its list.
  */
-const lastCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
+const fallbackCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
 
 /** All algorithms that ssh2 supports on this computer. */
 export function supportedAlgorithms(library: Library): Algorithms {
@@ -53,14 +53,14 @@ export function offeredAlgorithms(
   hostKeys: readonly string[],
 ): Algorithms {
   const supported = supportedAlgorithms(library)
-  const usual: Algorithms = {
+  const defaults: Algorithms = {
     kex: library.DEFAULT_KEX,
     serverHostKey: hostKeys,
-    cipher: [...library.DEFAULT_CIPHER, ...lastCiphers.filter((name) => supported.cipher.includes(name))],
+    cipher: [...library.DEFAULT_CIPHER, ...fallbackCiphers.filter((name) => supported.cipher.includes(name))],
     hmac: library.DEFAULT_MAC,
     compress: library.DEFAULT_COMPRESSION,
   }
-  const chosen = (kind: AlgorithmKind) => choose(kind, choices[kind], usual[kind], supported[kind])
+  const chosen = (kind: AlgorithmKind) => choose(kind, choices[kind], defaults[kind], supported[kind])
   return {
     kex: chosen('kex'),
     serverHostKey: chosen('serverHostKey'),
@@ -74,19 +74,19 @@ export function offeredAlgorithms(
 function choose(
   kind: AlgorithmKind,
   setting: Setting | undefined,
-  usual: readonly string[],
+  defaults: readonly string[],
   supported: readonly string[],
 ): readonly string[] {
   const value = setting?.values[0]
-  if (!setting || value === undefined) return usual
+  if (!setting || value === undefined) return defaults
   const list = kind === 'compress' ? compression(value, setting) : value
   const [, operator = '', names = ''] = /^([-+^]?)(.*)$/.exec(list) ?? []
   const patterns = names.split(',').filter((pattern) => pattern !== '')
   const named = patterns.flatMap((pattern) => supported.filter((name) => fits(pattern, name)))
   const lists: Readonly<Record<string, readonly string[]>> = {
-    '+': [...usual, ...named],
-    '-': usual.filter((name) => !named.includes(name)),
-    '^': [...named, ...usual],
+    '+': [...defaults, ...named],
+    '-': defaults.filter((name) => !named.includes(name)),
+    '^': [...named, ...defaults],
     '': named,
   }
   const chosen = [...new Set(lists[operator])]

@@ -62,7 +62,7 @@ export interface SshTarget {
  * Files that ssh(1) tries by default. The last two cannot be offered here; they are listed so that the error explains
  * that.
  */
-const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
+const defaultKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
 
 /**
  * Resolves a host. StrictHostKeyChecking is ignored: the command line decides for all hosts whether to accept an
@@ -149,7 +149,7 @@ function identitiesOf(
   const fromStack: Identity[] = identity ? [{ file: resolve(expandHome(identity, config.home)), from: 'stack' }] : []
   const configured = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
   const named = configured?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
-  const usual = usualKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
+  const usual = defaultKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
   const rest = named ?? (identity ? [] : usual)
   return [...fromStack, ...rest.filter(({ file }) => file !== fromStack[0]?.file)]
 }
@@ -183,9 +183,9 @@ function jumpOf(
     host.jump === undefined && setting
       ? invalid(setting.source, why)
       : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
-  const way = parseJump(chain)
-  if (way === null) throw fail(`'${chain}' is not a list of jump hosts`)
-  const { last, user, address, port, before: hops } = way
+  const parsedChain = parseJump(chain)
+  if (parsedChain === null) throw fail(`'${chain}' is not a list of jump hosts`)
+  const { last, user, address, port, before: hops } = parsedChain
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
     name: address,
@@ -235,10 +235,11 @@ function expandTokens(
 ): string | undefined {
   if (!setting || value === undefined) return undefined
   return value.replace(/%(.?)/g, (_all, letter: string) => {
-    const put = letter === '%' ? '%' : tokens[letter]
+    const expansion = letter === '%' ? '%' : tokens[letter]
     const known = Object.keys(tokens).map((one) => `%${one}`)
-    if (put === undefined) throw invalid(setting.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
-    return put
+    if (expansion === undefined)
+      throw invalid(setting.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
+    return expansion
   })
 }
 

@@ -68,7 +68,7 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
   const { agent = process.env.SSH_AUTH_SOCK || null } = options
   const files = [join(home, '.ssh/config'), systemFile].map((file) => ({ file, base: dirname(file) }))
   const { sections, hasFinal } = readConfigFiles(files, home)
-  check(sections)
+  refuseSuperfluousValues(sections)
   const warnings = new Set<string>()
   return {
     home,
@@ -85,10 +85,10 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
 }
 
 /** Rejects superfluous values in any section, as ssh does. */
-function check(sections: readonly Section[]): void {
+function refuseSuperfluousValues(sections: readonly Section[]): void {
   for (const { lines } of sections)
     for (const line of lines) {
-      if (!('keyword' in line)) check(line)
+      if (!('keyword' in line)) refuseSuperfluousValues(line)
       else if (singleKeywords.has(line.keyword) && line.values.length > 1)
         throw invalid(line.source, `${line.keyword} has more than one value: ${line.values.join(' ')}`)
     }
@@ -120,11 +120,11 @@ class Collector {
       const { original, localUser } = this
       if (!when({ original, localUser, hostname: this.hostname(), user, ...pass })) continue
       if (unsupported) this.warnOfSection(unsupported, lines)
-      else for (const line of lines) this.take(line, pass)
+      else for (const line of lines) this.addLine(line, pass)
     }
   }
 
-  private take(line: Section['lines'][number], pass: Pick<Context, 'host' | 'final'>): void {
+  private addLine(line: Section['lines'][number], pass: Pick<Context, 'host' | 'final'>): void {
     if (!('keyword' in line)) return this.collect(line, pass)
     const { keyword, values, source } = line
     // The second pass matches the HostName of the first.

@@ -4,17 +4,17 @@ import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { NodeWarning } from '../../node/layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { jumpHint, wrongHop } from '../ssh/jump.ts'
+import { invalidHop, jumpHint } from '../ssh/jump.ts'
 import { addressProblems, twins } from './addresses.ts'
-import { isLost, problemAt, type Search, unreadable } from './external_values.ts'
+import { isUnread, problemAt, type Search, unreadable } from './external_values.ts'
 import { commandProblems } from './health_command.ts'
 import { absolutePath } from './input_paths.ts'
 import type { StackContent } from './schema.ts'
 
-type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
+type Where = Pick<Search, 'locate' | 'directory' | 'unreadPaths' | 'absent'>
 
 /** Returns the stack's recipes as absolute paths; a missing one is reported and left out. */
-export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
+export function checkedRecipes({ recipes = [] }: StackContent, search: Search): string[] {
   return recipes.flatMap((recipe, index) => {
     const absolute = absolutePath(recipe, search.directory)
     if (existsSync(absolute)) return [absolute]
@@ -88,7 +88,7 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
   const { locate } = where
   const problems: ConvergeError[] = []
   const path = ['apps', name]
-  const isMissing = (value: unknown, ...keys: string[]) => value === undefined && !isLost([...path, ...keys], where)
+  const isMissing = (value: unknown, ...keys: string[]) => value === undefined && !isUnread([...path, ...keys], where)
   if (isMissing(scm?.repository, 'scm', 'repository'))
     problems.push(
       problemAt(
@@ -121,7 +121,7 @@ export function hostProblems(content: StackContent, names: GivenNames, where: Wh
     const path = ['hosts', name]
     problems.push(...addressProblems(host, path, where))
     problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', whole(known), where))
-    if (host.layers.length === 0 && !isLost([...path, 'layers'], where))
+    if (host.layers.length === 0 && !isUnread([...path, 'layers'], where))
       problems.push(
         problemAt(
           `${formatPath(path)} is in no layer`,
@@ -139,7 +139,7 @@ export function hostProblems(content: StackContent, names: GivenNames, where: Wh
 }
 
 function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where): ConvergeError[] {
-  const wrong = jump === undefined ? null : wrongHop(jump)
+  const wrong = jump === undefined ? null : invalidHop(jump)
   if (wrong === null) return []
   return [problemAt(`${formatPath(path)}: invalid jump host ${JSON.stringify(wrong)}`, locate(path), jumpHint)]
 }

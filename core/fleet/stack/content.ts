@@ -7,7 +7,7 @@ import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { keyList, problemOf } from '../../node/problems.ts'
 import { validPart } from '../../node/valid_part.ts'
 import type { GivenNames } from './checks.ts'
-import { isLost, problemAt, type Search } from './external_values.ts'
+import { isUnread, problemAt, type Search } from './external_values.ts'
 import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
@@ -59,9 +59,9 @@ function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, se
   const { path, message, hint, part: what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
   // A value that could not be fetched, or a misspelt key, has been reported.
-  if (found === undefined && (hasPath(value, path) || isLost(path, search))) return
-  search.lost.push(path)
-  if (search.hidden.has(formatPath(path))) {
+  if (found === undefined && (hasPath(value, path) || isUnread(path, search))) return
+  search.unreadPaths.push(path)
+  if (search.secretPaths.has(formatPath(path))) {
     const text = message.replace(/, got .*$/s, ', got a text that is not shown')
     search.problems.push(problemAt(text, search.locate(path, what)))
     return
@@ -95,7 +95,7 @@ function reportUnknownKeys(value: JsonObject, search: Search): void {
     const suggestion = near === undefined ? undefined : [...path.slice(0, -1), near]
     const hint = suggestion === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(suggestion)}?`
     search.problems.push(problemAt(`${formatPath(path)}: unknown key`, search.locate(path, 'key'), hint))
-    if (suggestion !== undefined && !hasPath(value, suggestion)) search.lost.push(suggestion)
+    if (suggestion !== undefined && !hasPath(value, suggestion)) search.unreadPaths.push(suggestion)
   }
   if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))
   for (const one of secrets) search.secrets.add(one)

@@ -13,7 +13,7 @@ import { documentLayer, draftLayer, type LayerDraft } from '../../node/parse_lay
 import { applyPatch, type Patched } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { layerThatSet, locateIn } from '../../node/setting_layer.ts'
-import { writtenAt } from '../../node/written_numbers.ts'
+import { writtenNumber } from '../../node/written_numbers.ts'
 import { problemAt, readExternalValues, type Search } from './external_values.ts'
 
 export interface FileOptions {
@@ -101,13 +101,13 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
     results: new Map(),
     schemas: options.schemas ?? (() => ({})),
     locate,
-    written: (path) => writtenAt(layers[layerThatSet(layers, states, path)], path),
+    written: (path) => writtenNumber(layers[layerThatSet(layers, states, path)], path),
     problems,
     absent: [],
-    lost: [],
+    unreadPaths: [],
     warnings: [],
     secrets: new Set(),
-    hidden: new Set(),
+    secretPaths: new Set(),
   }
   checkSizes(states.at(-1) ?? {}, search)
   // Custom JSON may be in files, which are read when the rest is valid.
@@ -230,7 +230,7 @@ async function overlayOf(environments: JsonObject, layer: Layer, { environment }
 
 function applyOverlay(below: JsonObject, overlay: Layer): Patched {
   if (overlay.value !== null) return { value: merge(below, overlay.value), problems: [] }
-  return applyPatch(below, overlay, { standard: (_, value) => value, isSecret: () => true })
+  return applyPatch(below, overlay, { withDefaults: (_, value) => value, isSecret: () => true })
 }
 
 const maps = ['layers', 'hosts', 'apps']

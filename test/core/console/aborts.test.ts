@@ -34,7 +34,7 @@ if (await runsOnNode22(t, import.meta.url))
       ...{ store, audit: new Audit(database, now), now, directory: `${directory}/deployments` },
       stacks: new Map(names.map((name) => [name, { name, directory, options: [] }])),
       program: [...plainNode, `${directory}/program.cjs`],
-      needsSecondPerson: () => false,
+      requiresSecondPerson: () => false,
       reportFault: (error) => faults.push(error),
     })
     runner.start()
