@@ -41,7 +41,7 @@ const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 
   'jetty-app': (node) => webServices(node, node.jetty_app.app_name, node.jetty_app),
   'php-app': (node) => [
     ...web(node, node.php_app.app_name, node.php_app, []),
-    { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
+    { name: 'php-fpm', ports: [], isVisited: false, asks: databaseOf(node, node.php_app.app_name) },
   ],
 }
 
@@ -54,7 +54,7 @@ export function servicesOf(node: SiteNode, role: string): readonly Service[] | n
 type Plain = Omit<Service, 'role'>
 
 function plain(name: string, ports: readonly number[], asks: readonly string[]): Plain {
-  return { name, ports, asks, visited: false }
+  return { name, ports, asks, isVisited: false }
 }
 
 /** Returns the main program of a buildout role, and further programs of the app. */
@@ -140,7 +140,7 @@ interface Site {
 /** Returns nginx, which all roles of a host share. */
 function web(node: SiteNode, app: string, { http_port, https_port }: Site, asks: readonly string[]): Plain[] {
   const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
-  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
+  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], isVisited: true, asks }]
 }
 
 /** Returns nginx and a server behind it that uses two ports in turn. */

@@ -1,4 +1,4 @@
-/** The journal of a run: JSON lines in the state directory, written as things happen, the last 30 kept. */
+/** Writes the journal of a run: JSON lines in the state directory, written as things happen, the last 30 kept. */
 import type { StateDirectory } from '../host/state_directory.ts'
 import type { DiffOf } from '../report/diff.ts'
 import type { Handlers } from '../report/events.ts'
@@ -17,7 +17,7 @@ export function journal(state: StateDirectory, run: string, diff: DiffOf): Handl
     if (file) file.write(text)
     else pending.push(text)
   }
-  const release = () => {
+  const openFile = () => {
     if (file) return
     file = state.openJournal(run)
     file.write(pending.join(''))
@@ -32,12 +32,12 @@ export function journal(state: StateDirectory, run: string, diff: DiffOf): Handl
     // Live output is for those who watch; where a command fails, all of it is with the failure.
     progress: () => undefined,
     applying(name) {
-      release()
+      openFile()
       lines.applying?.(name)
     },
     end(report) {
       lines.end?.(report)
-      release()
+      openFile()
       file?.close()
       state.removeOldRuns(storedRuns)
     },

@@ -14,6 +14,7 @@ import type { Account, CommandOptions, CommandResult } from './types.ts'
 /** The variables of the caller's environment that every command gets: those for network access only. */
 const inheritedVariables =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
+/** Milliseconds from SIGTERM to SIGKILL, and from there until the command counts as one that cannot be killed. */
 const killGrace = 5000
 /** Milliseconds for which processes that a command left behind may write to its output. */
 const lingerGrace = 2000

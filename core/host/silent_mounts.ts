@@ -29,7 +29,7 @@ export class SilentMounts implements SilentMountList {
   /** @param last whether the last name is followed if it is a link */
   find(path: string, readLink: LinkReader, last: 'followed' | 'kept' = 'followed'): string | null {
     if (this.points.size === 0) return null
-    const points = this.mounts().flatMap(({ at }) => (this.points.has(at) ? [at] : []))
+    const points = this.mounts().flatMap(({ mountPoint: at }) => (this.points.has(at) ? [at] : []))
     // A slash or `/.` at the end names the directory behind a link.
     const follows = last === 'followed' || /\/\.?$/.test(path)
     let remaining = posix.resolve(path).split('/').filter(Boolean)

@@ -91,15 +91,15 @@ export function validate(
       else defineFrozen(value, key, validRest)
     }
   }
-  const { unknown, more, secrets } = inspect(input, schemas, foreign, names)
+  const { unknown, unlisted: more, secrets } = inspect(input, schemas, foreign, names)
   const warnings: NodeWarning[] = unknown.map((unknownKey) => ({
     code: 'UNKNOWN_KEY' as const,
     message: unknownMessage(unknownKey),
     path: formatPath(unknownKey.path),
     hint:
-      unknownKey.near === undefined
+      unknownKey.suggestion === undefined
         ? undefined
-        : `did you mean ${formatPath([...unknownKey.path.slice(0, -1), unknownKey.near])}?`,
+        : `did you mean ${formatPath([...unknownKey.path.slice(0, -1), unknownKey.suggestion])}?`,
     source: locate(unknownKey.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })

@@ -1,5 +1,5 @@
 /** Computes the lines of a diff between two texts. */
-import { differs } from '../model/secrets.ts'
+import { differenceMark } from '../model/secrets.ts'
 
 /** @returns lines that begin with `+`, `-`, a blank, or `@@` between parts that are not beside each other */
 export type DiffOf = (texts: { readonly before: string; readonly after: string }) => string[]
@@ -14,7 +14,7 @@ export async function loadDiff(): Promise<DiffOf> {
           .split('\n')
           .slice(4)
           .filter((line) => line !== '' && !line.startsWith('\\'))
-          .map((line) => line.replaceAll(differs, ''))
+          .map((line) => line.replaceAll(differenceMark, ''))
 }
 
 /** For a new file, every line is an addition; to compute its diff would take longer than to write the file. */

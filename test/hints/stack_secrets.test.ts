@@ -281,7 +281,7 @@ t.test('the hints about writing a secrets file work', async (t) => {
     },
     {
       source: 'core/secrets/age_file.ts',
-      hint: 'a recipient is a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
+      hint: 'pass a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
       broken: () => encryptAge('text', ['age1nonsense']),
       repaired: () => encryptAge('text', [recipient]),
     },

@@ -36,8 +36,8 @@ import { checkDeployLock } from './lock.ts'
 import { compileRecoveries, type Recovery, recoveryOf } from './recovery.ts'
 import { type PlanApplication, type PlannedRun, PlanSaving } from './saved_plan.ts'
 
-/** Minimum time that a run waits for a command of a killed run to end, in seconds. */
-const commandWait = 30
+/** Minimum time that a run waits for a command of a killed run to end. */
+const commandWaitSeconds = 30
 
 /** The input that a run and a dry run share. */
 interface PreparedRun {
@@ -134,7 +134,7 @@ export async function runCommand<N>(
   return statusOf(report, args)
 }
 
-/** The plan with what --only and --skip choose, once it is bound. */
+/** Limits a plan, when it is bound, to the resources that --only and --skip select. */
 function selectedPlan(plan: Plan, args: Arguments): Plan {
   const selection = selectionOf(args)
   return { ...plan, bind: (host) => withSelection(plan.bind(host), selection) }
@@ -221,7 +221,7 @@ async function run(
   let stillRunning = false
   try {
     const last = state.runs().at(-1) ?? 'none'
-    await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWait)), (message) =>
+    await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWaitSeconds)), (message) =>
       note(`${message}; waiting for it`),
     )
     const bound = plan.bind(host)

@@ -8,8 +8,8 @@ import { withHome } from './hosts.ts'
 import type { StackInputs } from './inputs.ts'
 
 export async function preparationProblems<N>({ stack, packed }: StackInputs<N>): Promise<readonly ConvergeError[]> {
-  const connections = await collected(() => connectionProblems(stack.hosts))
-  const recipes = await collected(async () => {
+  const connections = await collectProblems(() => connectionProblems(stack.hosts))
+  const recipes = await collectProblems(async () => {
     await packed()
     return []
   })
@@ -31,7 +31,7 @@ async function connectionProblems(hosts: readonly StackHost[]): Promise<readonly
   return problems
 }
 
-async function collected(work: () => Promise<readonly ConvergeError[]>): Promise<readonly ConvergeError[]> {
+async function collectProblems(work: () => Promise<readonly ConvergeError[]>): Promise<readonly ConvergeError[]> {
   try {
     return await work()
   } catch (error) {

@@ -150,7 +150,12 @@ async function hostServices<N>(
 
 function joinServices(one: Service, other: Service): Service {
   const ports = [...new Set([...one.ports, ...other.ports])]
-  return { ...one, ports, asks: [...new Set([...one.asks, ...other.asks])], visited: one.visited || other.visited }
+  return {
+    ...one,
+    ports,
+    asks: [...new Set([...one.asks, ...other.asks])],
+    isVisited: one.isVisited || other.isVisited,
+  }
 }
 
 const runners = ['service', 'supervisor_program', 'port_swap']
@@ -159,7 +164,7 @@ const runners = ['service', 'supervisor_program', 'port_swap']
 function declared({ resources }: Plan, role: string): Service[] {
   const found = resources.filter((resource) => resource.role === role && runners.includes(resource.type))
   const names = [...new Set(found.map(({ key }) => key))]
-  return names.map((name) => ({ name, role, ports: [], visited: false, asks: [] }))
+  return names.map((name) => ({ name, role, ports: [], isVisited: false, asks: [] }))
 }
 
 /** Merges the same mistake of several hosts into one with their names. */

@@ -121,14 +121,14 @@ export async function fileInWorkingDirectory(): Promise<string> {
  * Refuses to run code of a stack file that the command line does not name, unless the file and its code belong to this
  * account or to root.
  * @param code files and directories
- * @param alone for root: no other account may write to the code, or to any directory above
+ * @param isExclusive for root: no other account may write to the code, or to any directory above
  */
-async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
+async function trustCode(file: string, code: readonly string[], isExclusive = false): Promise<void> {
   if (code.length === 0) return
   const { reasonNotToTrust: distrust } = await import('../../load/trusted_files.ts')
   const uid = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
-    const why = distrust(one, [0, uid, Number(process.env.SUDO_UID ?? 0)], alone && uid === 0)
+    const why = distrust(one, [0, uid, Number(process.env.SUDO_UID ?? 0)], isExclusive && uid === 0)
     if (why === null) continue
     throw new ConvergeError(`${file} is not run without being named: ${why}`, {
       code: 'NO_FILE',

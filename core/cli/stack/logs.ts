@@ -16,7 +16,7 @@ import { logSourcesOf } from './log_sources.ts'
 import { StackNodes } from './nodes.ts'
 import { selectedHosts } from './operate.ts'
 import { parallelHosts } from './rollout_request.ts'
-import { wrongNames } from './select.ts'
+import { selectionProblems } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
 export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
@@ -58,7 +58,7 @@ function parseLineCount(text = '20'): number {
 /** Returns the hosts with the logs that --app and --program select. @throws NO_LOGS */
 async function loggedHosts<N>(call: StackCommand<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
   const { app, program } = call.args
-  throwProblems(wrongNames(inputs.stack, call.args))
+  throwProblems(selectionProblems(inputs.stack, call.args))
   // Select hosts without --app: a frontend has logs of an app that it does not deploy.
   const hosts = await selectedHosts({ ...call, args: { ...call.args, app: undefined } }, inputs)
   const nodes = await StackNodes.of(call, inputs)

@@ -18,7 +18,7 @@ export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { by = author(), comment = '' } = call.args
   const earlier = readPause(directory, deployment.id)
   if (earlier === null)
-    changingRecords(directory, () =>
+    changeRecords(directory, () =>
       writePause(directory, deployment.id, {
         by,
         comment: call.secrets.mask(comment),
@@ -38,7 +38,7 @@ export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
 export async function continueRollout<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { directory, deployment } = await runningRollout(call)
   const earlier = readPause(directory, deployment.id)
-  if (earlier !== null) changingRecords(directory, () => removePause(directory, deployment.id))
+  if (earlier !== null) changeRecords(directory, () => removePause(directory, deployment.id))
   return report(call, deployment, {
     state: 'running',
     changed: earlier !== null,
@@ -83,7 +83,7 @@ async function runningRollout<N>(
       `${id === undefined ? 'no deployment of this stack runs' : `deployment ${id} does not run`} on this computer`,
       {
         code: 'NO_RUNNING_DEPLOYMENT',
-        hint: `a rollout is paused on the computer on which it was started; converge stack deployments${stackSelectionOptions(args)} lists those of this one`,
+        hint: `run this on the computer on which the rollout was started; converge stack deployments${stackSelectionOptions(args)} lists those of this one`,
         usage: true,
       },
     )
@@ -96,7 +96,7 @@ async function runningRollout<N>(
   return { directory, deployment }
 }
 
-function changingRecords(directory: string, change: () => void): void {
+function changeRecords(directory: string, change: () => void): void {
   try {
     change()
   } catch (error) {

@@ -5,7 +5,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { withDeadline } from '../remote/answer_deadline.ts'
 import type { HostConnection } from '../remote/host_connection.ts'
 import type { RemoteProcess } from '../remote/ssh_transport.ts'
-import { begins, commandScript } from './command_script.ts'
+import { beginMarker, commandScript } from './command_script.ts'
 
 export type Output = 'stdout' | 'stderr'
 
@@ -162,7 +162,7 @@ class OutputAfterMark {
       return
     }
     this.before = (this.before + text).slice(-100_000)
-    const mark = `\n${begins}\n`
+    const mark = `\n${beginMarker}\n`
     const at = this.before.indexOf(mark)
     if (at < 0) return
     this.hasBegun = true

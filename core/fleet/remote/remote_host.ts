@@ -31,9 +31,9 @@ export interface RemoteHostOptions extends HostConnectionOptions {
   /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
-  /** How long to retry a lost connection. Seconds. */
   /** Options of `plan` for dry runs, such as `--explain`; default: none. */
   readonly planOptions?: readonly string[]
+  /** Seconds for which to retry a lost connection. */
   readonly patience: number
 }
 

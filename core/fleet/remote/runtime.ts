@@ -19,7 +19,7 @@ import { ConvergeError } from '../../model/errors.ts'
 import { shortLine } from '../../model/excerpt.ts'
 import { withPathInErrors } from '../../model/file_errors.ts'
 import { type Architecture, architectures, incompatibilityOf, type Libc } from '../program_format.ts'
-import { type DownloadLimits, downloadNode, leastVersion, minimumVersion } from './node_download.ts'
+import { type DownloadLimits, downloadNode, minimumVersion, minimumVersionText } from './node_download.ts'
 import type { PackedDirectory } from './packed_directory.ts'
 
 /** The facts that the probe script reports about a host. */
@@ -94,14 +94,14 @@ export async function findRuntime(facts: HostFacts, library: string, runtimes: R
       `${shortLine(facts.kernel || 'this system', 40)} on ${shortLine(facts.machine || 'this machine', 40)} is not supported`,
       {
         code: 'HOST_UNSUPPORTED',
-        hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
+        hint: `install Node ${minimumVersionText} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
       },
     )
   const program = programs[arch] ?? (canUploadThisNode(arch, facts.libc) ? process.execPath : undefined)
   if (program === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later on the host (apk add nodejs)`,
+      hint: `install Node ${minimumVersionText} or later on the host (apk add nodejs)`,
     })
   if (programs[arch] !== undefined) checkProgram(programs[arch], arch, facts.libc)
   const all = packedPrograms.get(runtimes) ?? new Map<string, Promise<PackedProgram>>()
@@ -203,6 +203,6 @@ export function checkUploadedNode(output: string): void {
 function unusableRuntime(message: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'NO_RUNTIME',
-    hint: `set "runtime" in the stack file to a Node ${leastVersion} or later for this kind of host, or install one on the host`,
+    hint: `set "runtime" in the stack file to a Node ${minimumVersionText} or later for this kind of host, or install one on the host`,
   })
 }

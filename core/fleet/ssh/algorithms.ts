@@ -1,6 +1,6 @@
 /** Computes the algorithms that a connection offers a host: those of ssh2, as ssh_config(5) changes them. */
-import { invalid } from './config_error.ts'
-import { fits } from './patterns.ts'
+import { configError } from './config_error.ts'
+import { matchesPattern } from './patterns.ts'
 import type { ssh2Algorithms } from './ssh2.ts'
 import type { Setting } from './user_config.ts'
 
@@ -82,7 +82,7 @@ function choose(
   const list = kind === 'compress' ? compression(value, setting) : value
   const [, operator = '', names = ''] = /^([-+^]?)(.*)$/.exec(list) ?? []
   const patterns = names.split(',').filter((pattern) => pattern !== '')
-  const named = patterns.flatMap((pattern) => supported.filter((name) => fits(pattern, name)))
+  const named = patterns.flatMap((pattern) => supported.filter((name) => matchesPattern(pattern, name)))
   const lists: Readonly<Record<string, readonly string[]>> = {
     '+': [...defaults, ...named],
     '-': defaults.filter((name) => !named.includes(name)),
@@ -92,7 +92,7 @@ function choose(
   const chosen = [...new Set(lists[operator])]
   const isAddition = operator === '+' || operator === '^'
   if (chosen.length === 0 || (isAddition && named.length === 0))
-    throw invalid(
+    throw configError(
       setting.source,
       `${algorithmKeywords[kind]} ${value}: converge supports none of these`,
       `name at least one of ${supported.join(',')}`,
@@ -103,5 +103,5 @@ function choose(
 function compression(value: string, { source }: Setting): string {
   if (/^(yes|true)$/i.test(value)) return 'zlib@openssh.com,zlib,none'
   if (/^(no|false)$/i.test(value)) return 'none,zlib@openssh.com,zlib'
-  throw invalid(source, `Compression ${value}: expected yes or no`)
+  throw configError(source, `Compression ${value}: expected yes or no`)
 }

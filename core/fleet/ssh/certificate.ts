@@ -1,6 +1,6 @@
 /** Parses and verifies certificates of host keys, as ssh-keygen(1) makes them. */
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto'
-import { fits } from './patterns.ts'
+import { matchesPattern } from './patterns.ts'
 import { keyType, WireReader, wireString } from './wire.ts'
 
 export interface HostCertificate {
@@ -104,7 +104,7 @@ export function whyInvalid(
     return 'another authority has signed it than the one that is known'
   if (!isSigned(certificate)) return 'its signature is not that of its authority'
   if (!certificate.key.equals(expected.key)) return 'it certifies another key than the one the host has'
-  if (principals.length > 0 && !principals.some((pattern) => fits(pattern, expected.name)))
+  if (principals.length > 0 && !principals.some((pattern) => matchesPattern(pattern, expected.name)))
     return `it is made out to ${principals.join(', ')}, not to ${expected.name}`
   if (seconds < from) return `it is valid from ${date(from)} on`
   if (seconds >= until) return `it was valid until ${date(until)}`

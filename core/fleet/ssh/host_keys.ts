@@ -5,11 +5,11 @@ import {
   algorithmsFor,
   appendKnownHost,
   isAbout,
-  judge,
   type KnownHostLine,
+  knownKeyTypes,
   readKnownHosts,
   revokedBy,
-  typesKnown,
+  searchKey,
 } from './known_hosts.ts'
 import type { SshTarget } from './target.ts'
 import { fingerprint, keyType } from './wire.ts'
@@ -89,7 +89,7 @@ export class HostKeyCheck {
   /** Returns the algorithms to request: first those whose key can be verified. */
   async algorithms(): Promise<string[]> {
     const lines = this.lines()
-    const types = typesKnown(lines, this.target.knownAs)
+    const types = knownKeyTypes(lines, this.target.knownAs)
     const hasAuthority = lines.some(({ marker }) => marker === 'cert-authority')
     if (types.length > 0 || !hasAuthority) return algorithmsFor(types)
     return algorithmsFor((await this.requestCertificates()).flatMap(({ key }) => keyType(key) ?? []))
@@ -106,7 +106,7 @@ export class HostKeyCheck {
    */
   async check(key: Buffer): Promise<void> {
     const lines = this.lines()
-    const verdict = judge(lines, this.target.knownAs, key)
+    const verdict = searchKey(lines, this.target.knownAs, key)
     if (verdict.is === 'revoked') throw this.revokedKey(verdict.line, key)
     if (verdict.is === 'changed') throw this.changedKey(verdict.lines, key)
     if (verdict.is === 'certifiable') await this.checkCertificate(verdict, lines, key)

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
 import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, failureReason } from '../../model/errors.ts'
-import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
+import { type AgentKeys, agentKeys, describeUnsupportedKey } from './agent.ts'
 import type { OfferedKey } from './offered_key.ts'
 import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
@@ -95,7 +95,7 @@ export class KeyRing {
   private async readKeyFile(path: string): Promise<KeyFile> {
     const { text, isOpenToOthers } = readKey(path)
     const kind = keyTypeOf(text)
-    if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${whatKind(kind)}`, tokenHint)
+    if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${describeUnsupportedKey(kind)}`, tokenHint)
     const parse = (passphrase?: string) => unwrapKey(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
     // A public key selects a key of the agent.

@@ -2,7 +2,7 @@
 import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describeLocation, type SourceLocation } from '../../model/errors.ts'
-import { invalid } from './config_error.ts'
+import { configError } from './config_error.ts'
 import { type ConfigLine, type Context, readConfigFiles, type Section } from './config_file.ts'
 
 export interface Setting {
@@ -90,7 +90,7 @@ function refuseSuperfluousValues(sections: readonly Section[]): void {
     for (const line of lines) {
       if (!('keyword' in line)) refuseSuperfluousValues(line)
       else if (singleKeywords.has(line.keyword) && line.values.length > 1)
-        throw invalid(line.source, `${line.keyword} has more than one value: ${line.values.join(' ')}`)
+        throw configError(line.source, `${line.keyword} has more than one value: ${line.values.join(' ')}`)
     }
 }
 

@@ -59,7 +59,7 @@ function normalizeAddress(address: string): string {
 }
 
 /** Finds hosts with the same address, port and jump host: they are one host under two names. */
-export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
+export function twinProblems({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
   const { locate } = where
   const owners = new Map<string, string>()
   const isKnown = (name: string) => !['address', 'port', 'jump'].some((key) => isUnread(['hosts', name, key], where))

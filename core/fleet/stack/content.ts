@@ -47,12 +47,10 @@ function withStandIns(key: string, value: unknown): unknown {
 }
 
 /** Keys whose values become text later. */
-const variables = ['environment', 'database']
+const textMaps = ['environment', 'database']
 
 function isText(path: KeyPath): boolean {
-  return (
-    isVerbatim(stackShape, path) || (path[0] === 'apps' && path.length === 4 && variables.includes(String(path[2])))
-  )
+  return isVerbatim(stackShape, path) || (path[0] === 'apps' && path.length === 4 && textMaps.includes(String(path[2])))
 }
 
 function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
@@ -71,11 +69,11 @@ function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, se
 
 /** Returns a hint for a word that means true or false in YAML 1.1. */
 function betterHint(found: unknown, message: string): string | undefined {
-  const word = typeof found === 'string' && message.includes('true') ? words.get(found.toLowerCase()) : undefined
+  const word = typeof found === 'string' && message.includes('true') ? yamlBooleans.get(found.toLowerCase()) : undefined
   return word === undefined ? undefined : `${found} is a text: write ${word}`
 }
 
-const words: ReadonlyMap<string, boolean> = new Map(
+const yamlBooleans: ReadonlyMap<string, boolean> = new Map(
   ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, index) => [word, index < 3]),
 )
 
@@ -86,8 +84,8 @@ function keysBeside(path: KeyPath): string[] {
 
 /** Reports unknown keys; sensitive values among them become secrets. */
 function reportUnknownKeys(value: JsonObject, search: Search): void {
-  const { unknown, more, secrets } = inspect(value, stackShape, new Set())
-  for (const { path, near } of unknown) {
+  const { unknown, unlisted: more, secrets } = inspect(value, stackShape, new Set())
+  for (const { path, suggestion: near } of unknown) {
     // Keys for YAML anchors.
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
     // Unknown keys of an app are reported with the attributes.

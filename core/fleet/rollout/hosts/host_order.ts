@@ -1,5 +1,5 @@
 /** Computes the batches of a rollout, and which hosts go before all others of their layer. */
-import { chooseFounders, chooseMigrators, splitIntoBatches } from '../../planning/batches.ts'
+import { chooseDatabaseCreators, chooseMigrators, splitIntoBatches } from '../../planning/batches.ts'
 import type { RolloutContext } from '../state/context.ts'
 import type { RolloutPorts } from '../state/ports.ts'
 import type { RolloutHost, RolloutRequest } from '../state/request.ts'
@@ -32,7 +32,7 @@ export function hostOrder(
   const isToBeMigrated = (app: string) =>
     includesApp(request, app) && (migration === 'all' || (migration === 'new' && !commits.isKnown(app)))
   const migrators = chooseMigrators(deploying, isToBeMigrated)
-  const first = new Set([...migrators, ...chooseFounders(deploying, (app) => isNewApp(app, request, ports))])
+  const first = new Set([...migrators, ...chooseDatabaseCreators(deploying, (app) => isNewApp(app, request, ports))])
   return { batches: splitIntoBatches(hosts, { strategy, size, first, reverse, inTurn }), migrators, first }
 }
 
