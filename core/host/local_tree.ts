@@ -92,8 +92,8 @@ export class LocalTree {
   }
 
   /**
-   * Creates it with the rights of the parent's owner. What that account puts in its place meanwhile is its own as well, or
-   * is refused.
+   * Creates a directory with the rights of the parent's owner. If that account replaces it in the meantime, it replaces a
+   * directory of its own, or the replacement is refused.
    */
   private makeInSharedDirectory(target: WriteTarget, temporary: string, mode: number, uid: number, gid: number): void {
     const parent = target.pinned?.stat
