@@ -5,7 +5,7 @@ import type { AttributeDefinition, OwnAttributes } from '../core/load/own_attrib
 import type { Facts } from '../core/node/facts.ts'
 import type { Node } from '../core/node/node.ts'
 import { parsePath } from '../core/node/path.ts'
-import { isGiven } from '../core/node/setting_layer.ts'
+import { isSetByInput } from '../core/node/setting_layer.ts'
 
 /** The node of a recipe: the attributes, the facts of the host, and the run. */
 export interface SiteNode extends Attributes {
@@ -27,7 +27,7 @@ export function recipeNode(built: Node<unknown>, run: RunFacts): SiteNode {
   const node = Object.create(built.attributes as object, {
     facts: { value: built.facts, enumerable: true },
     run: { value: run, enumerable: true },
-    isGiven: { value: (path: string) => isGiven(built, parsePath(path)) },
+    isGiven: { value: (path: string) => isSetByInput(built, parsePath(path)) },
   }) as SiteNode
   return Object.freeze(node)
 }

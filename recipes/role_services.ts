@@ -44,7 +44,7 @@ const servicesByRole: Readonly<Record<string, (node: SiteNode) => readonly Omit<
   'jetty-app': (node) => serverServices(node, node.jetty_app.app_name, node.jetty_app),
   'php-app': (node) => [
     ...nginxServices(node, node.php_app.app_name, node.php_app, []),
-    { name: 'php-fpm', ports: [], visited: false, asks: databaseOf(node, node.php_app.app_name) },
+    { name: 'php-fpm', ports: [], isVisited: false, asks: databaseOf(node, node.php_app.app_name) },
   ],
 }
 
@@ -57,7 +57,7 @@ export function servicesOf(node: SiteNode, role: string): readonly Service[] | n
 type RoleService = Omit<Service, 'role'>
 
 function internalService(name: string, ports: readonly number[], asks: readonly string[]): RoleService {
-  return { name, ports, asks, visited: false }
+  return { name, ports, asks, isVisited: false }
 }
 
 /** Returns the main program of a buildout role, and further programs of the app. */
@@ -155,7 +155,7 @@ function nginxServices(
   asks: readonly string[],
 ): RoleService[] {
   const tls = appAttributes(node, app).ssl_support === true || node.certbot_domains.length > 0
-  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], visited: true, asks }]
+  return [{ name: 'nginx', ports: tls ? [http_port, https_port] : [http_port], isVisited: true, asks }]
 }
 
 /** Returns nginx and a server behind it that uses two ports in turn. */

@@ -46,7 +46,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/model',
     'core/host/resolved_path.ts',
     'core/host/types.ts',
-    'core/host/state_files.ts',
+    'core/host/state_directory.ts',
     'core/compile',
     'core/report',
   ],

@@ -37,10 +37,13 @@ export async function printAttributes(
   if (jsonOutput) return printJson({ attributes: explanations }, 2)
   const color = output.color ?? useColor(process.stdout)
   const paint = picocolors.createColors(color)
-  for (const explanation of explanations) print(`${text(explanation, paint)}\n`, color)
+  for (const explanation of explanations) print(`${describeExplanation(explanation, paint)}\n`, color)
 }
 
-function text({ path, value, origins }: Explanation, paint: ReturnType<typeof picocolors.createColors>): string {
+function describeExplanation(
+  { path, value, origins }: Explanation,
+  paint: ReturnType<typeof picocolors.createColors>,
+): string {
   const lines = [`${paint.bold(path)} = ${JSON.stringify(value)}`]
   for (const origin of origins) {
     lines.push(`    ${origin.kind.padEnd(10)} ${paint.dim(origin.from)} ${JSON.stringify(origin.value)}`)

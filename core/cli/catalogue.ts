@@ -1,5 +1,4 @@
 /** Defines the interface between the command line and a distribution: its roles, resources and attributes. */
-
 import type { ZodType } from 'zod'
 import type { AppView, Finding, HostCheck } from '../compile/inspection.ts'
 import type { Role } from '../compile/role.ts'

@@ -18,9 +18,11 @@ export interface RetentionOptions {
 }
 
 const day = 24 * 60 * 60 * 1000
+/** Time between two sweeps. */
 const sweepMs = 60 * 60 * 1000
-/** Deployments that are removed at once: the directory of one can have many megabytes. */
+/** Deployments that are removed in one step: the directory of one can have many megabytes. */
 const groupSize = 20
+/** Time between two such steps. */
 const pauseMs = 100
 /** Days without use after which a clone is removed; it is made again when it is needed. */
 const cloneDays = 30

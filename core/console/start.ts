@@ -147,7 +147,7 @@ async function serve(options: ConsoleOptions, database: Database, lock: Lock): P
     now,
     program,
     directory: `${directory}/deployments`,
-    needsSecondPerson: (stack) => settings.needsSecondPerson(stack),
+    requiresSecondPerson: (stack) => settings.requiresSecondPerson(stack),
     reportFault,
   })
   const retention = new Retention({

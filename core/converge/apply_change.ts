@@ -39,7 +39,7 @@ export class ChangeApplication {
     this.implementation = resource.definition.implementation
   }
 
-  /** The resources that wait for this one are due as soon as the change starts. If it fails without a change, they are not. */
+  /** Applies the change. The resources that wait for it are due as soon as it starts, unless it fails without any effect. */
   async apply(change: Change): Promise<unknown> {
     const unmark = this.run.marks.mark(this.resource, this.props, change.now, change.desired)
     try {
@@ -50,13 +50,13 @@ export class ChangeApplication {
     }
   }
 
-  /** The failure of the change is what the run reports: if the state cannot be read, the mark stays. */
+  /** Removes the mark after a failure without any effect. If the state cannot be read, the mark stays. */
   private async unmark(unmark: Unmark): Promise<void> {
     try {
       const { host } = this.run
       unmark(await this.implementation.read(host, this.props, this.context))
     } catch {
-      // The waiting resources act once more than needed.
+      // The waiting resources may act without need. The run reports the failure of the change, not this one.
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Keeps account of the changes of resources that others wait for, so that each of those is due however a change ends.
+ * Counts the changes of resources that others wait for, so that the others act after each change, however it ends.
  *
  * The state alone does not reveal A -> B -> A, where a service loaded B in between. Before such a resource changes, the account
  * of it does, on the disk; and the account is a part of the digest that others see.
@@ -39,7 +39,7 @@ export class ChangeMarks {
     this.recordedNames.set(name, recorded)
   }
 
-  /** The digest that others see of a resource; plain as long as nothing was counted. */
+  /** Returns the digest that others see of a resource; plain as long as nothing was counted. */
   digest(name: string, print: unknown): string {
     const { drift, turns } = this.account(name) ?? noAccount
     return digestWith(digestOf(drift === null ? print : [print, drift]), turns)
@@ -93,7 +93,7 @@ export class ChangeMarks {
   }
 }
 
-/** The digest of a resource's state, as other resources see it. */
+/** Returns the part of a resource's state that other resources see, of which a digest is made. */
 export function fingerprintOf(
   { definition }: Pick<PlannedResource, 'definition'>,
   props: unknown,
@@ -103,7 +103,7 @@ export function fingerprintOf(
   return fingerprint ? fingerprint(props, state) : state
 }
 
-/** Null if a dry run cannot know it. */
+/** Returns null if a dry run cannot know it. */
 function digestOfPrint(print: unknown): string | null {
   return print instanceof Unknown ? null : digestOf(print)
 }

@@ -32,7 +32,7 @@ export async function withDeadline<T>(
 /** Waits until the work has succeeded or failed, but no longer than the limit. @returns whether it has ended */
 async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const over = new Promise<false>((resolve) => {
+  const deadline = new Promise<false>((resolve) => {
     timer = setTimeout(() => resolve(false), limit.timer)
   })
   const settled = work.then(
@@ -40,7 +40,7 @@ async function settledWithin(work: Promise<unknown>, limit: Duration): Promise<b
     () => true,
   )
   try {
-    return await Promise.race([settled, over])
+    return await Promise.race([settled, deadline])
   } finally {
     clearTimeout(timer)
   }

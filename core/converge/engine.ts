@@ -8,7 +8,7 @@ import { ChangeMarks } from './change_marks.ts'
 import { FormerSecrets } from './former_secrets.ts'
 import { isLeftOut, LeftOutSteps } from './left_out.ts'
 import { ListedPaths } from './listed_paths.ts'
-import { inOrder } from './order.ts'
+import { orderResources } from './order.ts'
 import { ResourceOutputs } from './outputs.ts'
 import { ReadAhead } from './read_ahead.ts'
 import { Reporter } from './reporter.ts'
@@ -20,7 +20,7 @@ import { Step } from './step.ts'
  * @throws what `plan.bind` throws, before anything else, and what a handler throws; what fails on the host is in the report
  */
 export async function converge(compiled: Plan, host: Host, options: RunOptions): Promise<RunReport> {
-  const began = performance.now()
+  const startedAt = performance.now()
   const plan = compiled.bind(host)
   const run = newRun(plan, host, options)
   const { id, mode, interrupted } = options
@@ -38,8 +38,8 @@ export async function converge(compiled: Plan, host: Host, options: RunOptions):
   for (const warning of plan.warnings) run.reporter.warn(warning)
   for (const note of plan.notes) run.reporter.note(note)
   await prepare(plan)
-  const resources = (await precheck(run)) ? await putInOrder(run) : []
-  const atStart = run.reporter.counts.failed
+  const resources = (await precheck(run)) ? await resourcesInOrder(run) : []
+  const failedBefore = run.reporter.counts.failed
   await run.ahead.start(resources)
   let started = 0
   let isInterrupted = false
@@ -56,9 +56,9 @@ export async function converge(compiled: Plan, host: Host, options: RunOptions):
     if (run.failed) break
   }
   return run.reporter.end(head, {
-    durationMs: performance.now() - began,
+    durationMs: performance.now() - startedAt,
     outcome: outcomeOf(run, isInterrupted),
-    notReached: chosenCount - atStart - started,
+    notReached: chosenCount - failedBefore - started,
     ...(leftOut && { leftOut: leftOut.size }),
     ...(run.stillRunning ? { stillRunning: true } : {}),
   })
@@ -104,9 +104,9 @@ async function precheck(run: Run): Promise<boolean> {
   return !run.failed
 }
 
-/** The resources in the order of the run; none where the run cannot begin. */
-async function putInOrder(run: Run): Promise<readonly PlannedResource[]> {
-  const { resources, unreadable } = inOrder(run.host, run.plan.resources)
+/** Returns the resources in the order of the run; none where the run cannot begin. */
+async function resourcesInOrder(run: Run): Promise<readonly PlannedResource[]> {
+  const { resources, unreadable } = orderResources(run.host, run.plan.resources)
   for (const resource of unreadable) if (!isLeftOut(run.plan, resource)) await new Step(run, resource).makeReadable()
   return run.failed ? [] : resources
 }

@@ -1,11 +1,10 @@
-/** Finds files with a secret that every account can read, because their recipe does not restrict the mode. */
-
+/** Warns of secrets that every account can read: in a file whose recipe sets no mode, in the arguments of a command. */
 import type { HostReader } from '../host/types.ts'
 import { isObject } from '../model/json.ts'
 import type { PlannedResource } from '../model/resource.ts'
 import type { Secrets } from '../model/secrets.ts'
 
-/** A warning about a command whose arguments have a secret: every account sees the arguments of all processes. */
+/** Returns a warning about a command whose arguments have a secret: every account sees the arguments of all processes. */
 export function exposedArguments({ type }: PlannedResource, props: unknown, secrets: Secrets): string | null {
   if (type !== 'execute' || !isObject(props)) return null
   const { command } = props
@@ -30,8 +29,8 @@ export function exposedName({ key }: PlannedResource, secrets: Secrets): string 
 const defaultMode = '0644'
 
 /**
- * A warning about a desired state; null where it exposes no secret. A recipe that sets a mode has decided who reads the
- * file: another default would keep the service from reading it that the file is for.
+ * Returns a warning about a desired state; null where it exposes no secret. A recipe that sets a mode has decided who
+ * reads the file. No narrower default is set, because it would keep the service from reading its own file.
  */
 export function exposureOf(
   host: HostReader,

@@ -27,8 +27,8 @@ export class FormerSecrets {
    * Adds the former secrets in a state to those that are masked.
    * @param name of the resource, as in reports
    */
-  learn(name: string, now: unknown, desired: unknown): void {
-    const before = contentOf(now)
+  learn(name: string, current: unknown, desired: unknown): void {
+    const before = contentOf(current)
     if (before === null || before === '') return
     const written = this.readRecord(name).find(({ digest }) => digest === digestOf(before))
     for (const { start, end } of written?.spans ?? []) this.secrets.add(before.slice(start, end))
@@ -65,7 +65,7 @@ function recordKey(name: string): string {
   return `secrets in ${name}`
 }
 
-/** A secret in the new content shows where the old one stood: on a line with the same text around it. */
+/** Finds replaced secrets: each stood on a line that has a secret in the new content, with the same text around it. */
 export function replacedIn(before: string, after: string, secrets: Secrets): string[] {
   const lines = new Set(after.split('\n'))
   const old = before.split('\n').filter((line) => line !== '' && !lines.has(line))

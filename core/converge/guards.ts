@@ -5,20 +5,23 @@ import { ConvergeError } from '../model/errors.ts'
 import { readOnly } from '../model/read_only.ts'
 import type { Check, CommonOptions } from '../model/resource.ts'
 
-/** The reason why the guards of a resource skip it, or null. */
+/** Returns the reason why the guards of a resource skip it; null if they do not. */
 export async function skippedBy({ onlyIf, notIf }: CommonOptions, host: HostReader): Promise<string | null> {
-  return (await refusedBy(onlyIf, true, host)) ?? (await refusedBy(notIf, false, host))
+  return (await skippedByGuard(onlyIf, true, host)) ?? (await skippedByGuard(notIf, false, host))
 }
 
-/** @param required the result of the guard with which the resource is not skipped */
-async function refusedBy(
+/**
+ * Returns the reason why one guard skips a resource; null if it does not.
+ * @param required the result of the guard with which the resource is not skipped
+ */
+async function skippedByGuard(
   guard: boolean | Check | undefined,
   required: boolean,
   host: HostReader,
 ): Promise<string | null> {
   if (guard === undefined) return null
   const word = required ? 'only if' : 'not if'
-  if (typeof guard === 'boolean') return guard === required ? null : `${word}: the node says otherwise`
+  if (typeof guard === 'boolean') return guard === required ? null : `${word} is ${guard} for this node`
   const subject = `the check "${guard.description}"`
   try {
     const answer: unknown = await guard.check(readOnly(host, subject, callerOf))

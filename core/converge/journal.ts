@@ -1,8 +1,8 @@
-/** The journal of a run: JSON lines in the state directory, written as things happen, the last 30 kept. */
-import type { StateDirectory } from '../host/state_files.ts'
+/** Writes the journal of a run: JSON lines in the state directory, written as things happen, the last 30 kept. */
+import type { StateDirectory } from '../host/state_directory.ts'
 import type { DiffOf } from '../report/diff.ts'
 import type { Handlers } from '../report/events.ts'
-import { jsonLines } from '../report/machine.ts'
+import { jsonLines } from '../report/json_lines.ts'
 
 const storedRuns = 30
 
@@ -12,14 +12,14 @@ const storedRuns = 30
  */
 export function journal(state: StateDirectory, run: string, diff: DiffOf): Handlers {
   const pending: string[] = []
-  let file: ReturnType<StateDirectory['journal']> | undefined
+  let file: ReturnType<StateDirectory['openJournal']> | undefined
   const write = (text: string) => {
     if (file) file.write(text)
     else pending.push(text)
   }
-  const release = () => {
+  const openFile = () => {
     if (file) return
-    file = state.journal(run)
+    file = state.openJournal(run)
     file.write(pending.join(''))
   }
   const lines = jsonLines(write, {
@@ -32,12 +32,12 @@ export function journal(state: StateDirectory, run: string, diff: DiffOf): Handl
     // Live output is for those who watch; where a command fails, all of it is with the failure.
     progress: () => undefined,
     applying(name) {
-      release()
+      openFile()
       lines.applying?.(name)
     },
     end(report) {
       lines.end?.(report)
-      release()
+      openFile()
       file?.close()
       state.removeOldRuns(storedRuns)
     },

@@ -11,8 +11,8 @@ export function isLeftOut({ leftOut }: Plan, { name }: PlannedResource): boolean
 /** Records the resources that were left out and are not as declared, where others are built on them. */
 export class LeftOutSteps {
   private readonly providers: ReadonlySet<string>
-  /** By the provider whose steps they are. */
-  private readonly open = new Map<string, string>()
+  /** The first step that was left out, by its provider. */
+  private readonly leftOutSteps = new Map<string, string>()
 
   constructor({ resources, leftOut }: Plan) {
     const stepped = leftOut === undefined ? [] : resources.filter(({ definition }) => definition.isBuiltInSteps)
@@ -26,13 +26,13 @@ export class LeftOutSteps {
 
   add(resource: PlannedResource): void {
     for (const provider of this.providersOf(resource))
-      if (!this.open.has(provider)) this.open.set(provider, resource.name)
+      if (!this.leftOutSteps.has(provider)) this.leftOutSteps.set(provider, resource.name)
   }
 
   /** @throws LEFT_OUT where an earlier step was left out and is not as declared */
   check(resource: PlannedResource): void {
     for (const provider of this.providersOf(resource)) {
-      const step = this.open.get(provider)
+      const step = this.leftOutSteps.get(provider)
       if (step !== undefined) throw leftOutError(step)
     }
   }

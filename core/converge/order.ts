@@ -1,18 +1,18 @@
-/** The order in which a run takes the resources of its plan. */
+/** Computes the order in which a run takes the resources of its plan. */
 import type { HostReader } from '../host/types.ts'
 import type { PlannedResource } from '../model/resource.ts'
 
 export interface Order {
   readonly resources: readonly PlannedResource[]
-  /** Those with damaged files that cannot come first: only their files are made readable, before anything else. */
+  /** Resources with damaged files that cannot come first: before all else, the run only makes their files readable. */
   readonly unreadable: readonly PlannedResource[]
 }
 
 /**
- * Source order, but for damaged files that keep a program from reading any of its configuration: they come first, since
- * resources of another app would fail on them.
+ * Keeps the order of the source, except for damaged files that keep a program from reading any of its configuration: they
+ * come first, since resources of another app would fail on them.
  */
-export function inOrder(host: HostReader, resources: readonly PlannedResource[]): Order {
+export function orderResources(host: HostReader, resources: readonly PlannedResource[]): Order {
   const broken = resources.filter(({ definition, props }) => definition.implementation.isBroken?.(host, props) === true)
   if (broken.length === 0) return { resources, unreadable: [] }
   const first = broken.filter(canComeFirst)
@@ -20,7 +20,7 @@ export function inOrder(host: HostReader, resources: readonly PlannedResource[])
   return { resources: [...first, ...rest], unreadable: broken.filter((resource) => !canComeFirst(resource)) }
 }
 
-/** Whether a resource writes files and does nothing else, and what it writes is known before the run. */
+/** Decides whether a resource only writes files, and whether their content is known before the run. */
 function canComeFirst({ definition, hasReferences, options }: PlannedResource): boolean {
   return definition.implementation.files !== undefined && !hasReferences && options.when === undefined
 }

@@ -1,5 +1,4 @@
 /** Resolves references: keeps the state in which each resource of a run ended, and computes outputs and digests from it. */
-
 import { digestOfAll } from '../model/digest.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { type ReferenceParts, Unknown } from '../model/reference.ts'
@@ -30,8 +29,8 @@ export class ResourceOutputs {
   }
 
   /**
-   * The value of a reference, or Unknown if a dry run cannot know it.
-   * @throws ConvergeError NO_VALUE where its provider was skipped or failed, NO_OUTPUT where it has none of that name
+   * Returns the value of a reference, or Unknown if a dry run cannot know it.
+   * @throws ConvergeError NO_VALUE if its provider was skipped or failed, NO_OUTPUT if its provider has no such output
    */
   lookUp(reference: ReferenceParts): unknown {
     const { provider: name, output, transform } = reference
@@ -52,7 +51,7 @@ export class ResourceOutputs {
     return this.results.get(provider)?.definition.constant === true
   }
 
-  /** A resource with `when` acts again if this value differs from the recorded one; null where there is no `when`. */
+  /** Computes the value of a `when`: the resource acts again if it differs from the recorded one. Null without a `when`. */
   cause({ options }: PlannedResource): string | null | Unknown {
     if (options.when === undefined) return null
     const digests = options.when.map(({ resource }) => this.digest(`${resource.type} ${resource.key}`))
@@ -65,8 +64,8 @@ export class ResourceOutputs {
     if (provider === undefined) return 'skipped'
     if (provider.outcome === 'unknown') return new Unknown(name)
     if (['failed', 'leftOut'].includes(provider.outcome) && provider.state === null) return 'failed'
-    const print = fingerprintOf(provider, provider.props, provider.state)
-    return print instanceof Unknown ? print : this.marks.digest(name, print)
+    const fingerprint = fingerprintOf(provider, provider.props, provider.state)
+    return fingerprint instanceof Unknown ? fingerprint : this.marks.digest(name, fingerprint)
   }
 }
 

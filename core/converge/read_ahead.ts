@@ -35,13 +35,13 @@ export class ReadAhead {
   }
 
   /** Discards all reads: a change is about to be made. */
-  forget(): void {
+  discard(): void {
     this.reads.clear()
     this.stop()
   }
 }
 
-/** Whether nothing must be evaluated before the resource can be read: no references, no `when`, no guards. */
+/** Decides whether a resource can be read without an evaluation before: it has no references, no `when`, no guards. */
 export function isReadyToRead({ hasReferences, options }: PlannedResource): boolean {
   return !hasReferences && options.when === undefined && options.onlyIf === undefined && options.notIf === undefined
 }

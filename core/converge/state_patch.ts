@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Operation } from 'fast-json-patch'
 import { lazy } from '../model/lazy.ts'
-import { differs, mask, type Secrets } from '../model/secrets.ts'
+import { differenceMark, mask, type Secrets } from '../model/secrets.ts'
 import type { StateChange } from '../report/events.ts'
 import { replacedIn } from './former_secrets.ts'
 
@@ -75,7 +75,7 @@ function maskOldText(oldText: string, newText: string, secrets: Secrets): string
 }
 
 function markIfMasked(line: string): string {
-  return line.includes(mask) ? `${line}${differs}` : line
+  return line.includes(mask) ? `${line}${differenceMark}` : line
 }
 
 function contentOf(state: object): string | null {

@@ -208,14 +208,14 @@ export class Step {
     const { prefix } = shared.options
     if (prefix !== undefined)
       await refuseOutside(prefix, { resource, props, patch: () => patchOf(shared, resource, change) })
-    shared.ahead.forget()
+    shared.ahead.discard()
     shared.options.onChange?.(resource, change)
     shared.reporter.applying(name)
     shared.former.learn(name, change.now, change.desired)
     const previous = this.previousOf(change)
     const patch = await patchOf(shared, resource, change, previous?.text)
     if (!isPlan) shared.former.remember(name, change.desired)
-    // Afterwards it is gone.
+    // The change removes what this reads.
     const replaced = this.implementation.replaces?.(shared.host, props, change)
     const { operations } = patch
     const explained = explainChange(shared, resource, { props, change, operations, context })
@@ -304,7 +304,7 @@ export class Step {
     const isFinal = isStillRunning || resource.options.ignoreFailure !== true
     if (isStillRunning) shared.stillRunning = true
     if (isFinal) shared.failed = true
-    shared.ahead.forget()
+    shared.ahead.discard()
     shared.outputs.set(resource, 'failed', this.props, this.state)
     const { output, ...rest } = this.failureReport(error)
     const shortened = excerpt(output, shared.options.journal)

@@ -14,7 +14,7 @@ import { withPathInErrors } from '../model/file_errors.ts'
 import type { Duration } from '../model/units.ts'
 import { endCommandsScript, markerName } from './end_commands.ts'
 import { bootId, startTicks } from './proc.ts'
-import { makePrivateDirectories } from './state_files.ts'
+import { makePrivateDirectories } from './state_directory.ts'
 
 /** A command between its registration and its end. */
 export interface GuardedCommand {
@@ -33,8 +33,8 @@ export interface RunningCommand {
 }
 
 const directoryName = 'commands'
-/** How long `close` waits for the helper, in ms. It has nothing to do then. */
-const helperEndsWithin = 1000
+/** How long `close` waits for the helper, which has nothing to do at that time. */
+const helperTimeoutMs = 1000
 const longestCommand = 120
 
 export class CommandGuard {
@@ -91,10 +91,10 @@ export class CommandGuard {
     const ended = new Promise((resolve) => helper.once('exit', resolve))
     helper.stdin?.end()
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, helperEndsWithin)
+    const timeout = new Promise((resolve) => {
+      timer = setTimeout(resolve, helperTimeoutMs)
     })
-    await Promise.race([ended, late])
+    await Promise.race([ended, timeout])
     clearTimeout(timer)
   }
 
@@ -103,7 +103,7 @@ export class CommandGuard {
     makePrivateDirectories(this.stateDirectory, directoryName)
     this.boot = bootId()
     const directory = `${this.stateDirectory}/${directoryName}`
-    // In a session of its own: whatever signals the group of converge leaves it alone.
+    // In a session of its own, which signals to the process group of converge do not reach.
     const helper = spawn('/bin/sh', ['-c', endCommandsScript, 'converge-guard', 'guard', directory, `${process.pid}`], {
       cwd: '/',
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
@@ -132,7 +132,7 @@ export async function awaitCommandsOf(
 ): Promise<boolean> {
   const deadline = performance.now() + wait.ms
   for (let waiting = false; ; waiting = true) {
-    const running = commandLeftOver(`${stateDirectory}/${directoryName}`)
+    const running = findRunningCommand(`${stateDirectory}/${directoryName}`)
     if (running === null) return waiting
     const { pid, command } = running
     const message = `a command of the interrupted run ${run} is still running: pid ${pid} (${command})`
@@ -146,8 +146,8 @@ export async function awaitCommandsOf(
   }
 }
 
-/** A command of an earlier run that is still running; files of those that have ended are removed. */
-function commandLeftOver(directory: string): RunningCommand | null {
+/** Finds a command of an earlier run that is still running, and removes the files of those that have ended. */
+function findRunningCommand(directory: string): RunningCommand | null {
   for (const name of markerNames(directory)) {
     const path = `${directory}/${name}`
     const [pid] = processesOf(path)
@@ -166,7 +166,7 @@ function markerNames(directory: string): string[] {
   }
 }
 
-/** The processes of the command of a file; its own process first. */
+/** Lists the processes of the command of a file, its own process first. */
 function processesOf(path: string): number[] {
   const args = ['-c', endCommandsScript, 'converge-guard', 'list', path, bootId()]
   const { stdout } = spawnSync('/bin/sh', args, { encoding: 'utf8', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } })

@@ -1,7 +1,7 @@
-/** The lock that a person puts on deploys: who holds it, since when and why; it stays until it is taken off. */
+/** Manages the lock by which a person prevents deploys: its holder, its time and its reason. It stays until it is removed. */
 import * as fs from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
-import { makePrivateDirectories } from './state_files.ts'
+import { makePrivateDirectories } from './state_directory.ts'
 
 export interface DeployLock {
   /** Account and host, as in `releases`. */
@@ -15,8 +15,8 @@ export interface DeployLock {
 const pathOf = (stateDirectory: string) => `${stateDirectory}/deploy-lock.json`
 
 /**
- * The lock that is on, or null.
- * @throws BROKEN_LOCK for a file that is none: somebody meant to stop deploys with it
+ * Reads the lock; null if deploys are not locked.
+ * @throws BROKEN_LOCK for a damaged file, which must not permit deploys
  */
 export function readDeployLock(stateDirectory: string): DeployLock | null {
   const path = pathOf(stateDirectory)
@@ -42,26 +42,26 @@ export function readDeployLock(stateDirectory: string): DeployLock | null {
 }
 
 /**
- * Puts the lock on; what others have put on is theirs to take off.
- * @throws DEPLOY_LOCKED where somebody else holds it
+ * Takes the lock, or replaces the text of one that the same person holds.
+ * @throws DEPLOY_LOCKED if another person holds it
  */
-export function putDeployLock(stateDirectory: string, lock: DeployLock): void {
-  const before = readDeployLock(stateDirectory)
-  if (before !== null && before.by !== lock.by) throw lockedBy(before)
+export function takeDeployLock(stateDirectory: string, lock: DeployLock): void {
+  const existing = readDeployLock(stateDirectory)
+  if (existing !== null && existing.by !== lock.by) throw lockedBy(existing)
   makePrivateDirectories(stateDirectory)
   const path = pathOf(stateDirectory)
-  const beside = `${path}.${process.pid}`
-  fs.writeFileSync(beside, `${JSON.stringify(lock)}\n`, { mode: 0o600, flush: true })
+  const temporary = `${path}.${process.pid}`
+  fs.writeFileSync(temporary, `${JSON.stringify(lock)}\n`, { mode: 0o600, flush: true })
   try {
-    // Only one of two simultaneous holders gets it; the holder may change its own text.
-    if (before === null) fs.linkSync(beside, path)
-    else fs.renameSync(beside, path)
+    // Of two simultaneous operators, only one can create the link.
+    if (existing === null) fs.linkSync(temporary, path)
+    else fs.renameSync(temporary, path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     const first = readDeployLock(stateDirectory)
     throw first === null ? error : lockedBy(first)
   } finally {
-    fs.rmSync(beside, { force: true })
+    fs.rmSync(temporary, { force: true })
   }
 }
 

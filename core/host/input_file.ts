@@ -1,4 +1,4 @@
-/** Reads files that an input of the user names: regular files up to a limit, so that a name such as /dev/zero stops no command. */
+/** Reads files that the user names: regular files up to a limit, so that a name such as /dev/zero does not block a command. */
 import * as fs from 'node:fs'
 import { fileTooLarge, inputNotAFile, withPathInErrors } from '../model/file_errors.ts'
 
@@ -7,12 +7,12 @@ const { O_NOCTTY, O_NONBLOCK, O_RDONLY } = fs.constants
 /** Bytes; far more than any stack file, key, certificate or custom JSON has. */
 export const inputFileLimit = 64 << 20
 
-/** Standard input, and what a shell makes of `<(command)`: the one pipe that a user names on purpose. */
+/** Standard input, and the path that a shell passes for `<(command)`: pipes that a user names on purpose. */
 const callerPipe = /^\/(dev\/(fd\/|stdin$)|proc\/self\/fd\/)/
 
 /**
- * The content of a regular file, or of a pipe of the calling shell. Links are followed, since the account that runs the
- * command reads with its own rights. /dev/null is empty.
+ * Reads a regular file, or a pipe of the calling shell. Links are followed, since the account that runs the command reads
+ * with its own rights. /dev/null is empty.
  * @throws NOT_A_FILE for another pipe, a device, socket or directory; FILE_TOO_LARGE; the errors of open(2)
  */
 export function readInputFile(path: string, limit = inputFileLimit): Buffer {

@@ -1,4 +1,4 @@
-/** Finds out whether the output of this process goes to the journal of systemd. */
+/** Detects whether the output of this process goes to the journal of systemd. */
 import { fstatSync } from 'node:fs'
 
 /**

@@ -11,8 +11,8 @@ export class LineSplitter {
   private startLength = 0
   private end: string[] = []
   private endLength = 0
-  private left = 0
-  private afterReturn = false
+  private omitted = 0
+  private endsWithReturn = false
 
   constructor(private readonly onLine: (line: string) => void) {}
 
@@ -24,8 +24,8 @@ export class LineSplitter {
   /** Lines end with \n, \r\n or \r, as those of progress bars do. */
   push(chunk: string): void {
     if (chunk === '') return
-    const text = this.afterReturn && chunk.startsWith('\n') ? chunk.slice(1) : chunk
-    this.afterReturn = chunk.endsWith('\r')
+    const text = this.endsWithReturn && chunk.startsWith('\n') ? chunk.slice(1) : chunk
+    this.endsWithReturn = chunk.endsWith('\r')
     const [rest = '', ...lines] = text.split(/\r\n|\n|\r/).reverse()
     for (const line of lines.reverse()) {
       this.add(line)
@@ -57,17 +57,17 @@ export class LineSplitter {
   private shorten(): void {
     const whole = this.end.join('')
     this.end = [whole.slice(-longestEnd)]
-    this.left += whole.length - longestEnd
+    this.omitted += whole.length - longestEnd
     this.endLength = longestEnd
   }
 
   private finish(): void {
     if (this.endLength > longestEnd) this.shorten()
     const [start, end] = [this.start.join(''), this.end.join('')]
-    const line = this.left === 0 ? start + end : shortenMiddle(start, end, this.left)
+    const line = this.omitted === 0 ? start + end : shortenMiddle(start, end, this.omitted)
     this.start = []
     this.end = []
-    this.startLength = this.endLength = this.left = 0
+    this.startLength = this.endLength = this.omitted = 0
     this.onLine(line)
   }
 }

@@ -17,7 +17,7 @@ import { type Identity, runCommand } from './process.ts'
 import { listening, request } from './request.ts'
 import { SilentMounts } from './silent_mounts.ts'
 import { exchange } from './socket_exchange.ts'
-import { makePrivateDirectories } from './state_files.ts'
+import { makePrivateDirectories } from './state_directory.ts'
 import type {
   Account,
   CommandOptions,
@@ -60,12 +60,12 @@ export class LocalHost implements Host {
   }
 
   lstat(path: string): FileStat | null {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     return fileStatOf(unlessMissing(() => fs.lstatSync(path, undefinedIfMissing)))
   }
 
   stat(path: string): FileStat | null {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     return fileStatOf(unlessMissing(() => fs.statSync(path, undefinedIfMissing)))
   }
 
@@ -74,12 +74,12 @@ export class LocalHost implements Host {
   }
 
   readBytes(path: string, options?: ReadOptions): Buffer | null {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     return this.reader.bytes(path, options)
   }
 
   readLink(path: string): string | null {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     try {
       return unlessMissing(() => fs.readlinkSync(path)) ?? null
     } catch (error) {
@@ -89,19 +89,19 @@ export class LocalHost implements Host {
   }
 
   version(path: string): string | null {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     const stat = unlessMissing(() => fs.lstatSync(path, { bigint: true, throwIfNoEntry: false }))
     // Not the inode: on some file systems it differs after a boot.
     return stat?.isFile() || stat?.isSymbolicLink() ? `${stat.ctimeNs}` : null
   }
 
   list(path: string, options?: Pick<ReadOptions, 'origin'>): string[] {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     return this.reader.names(path, options)
   }
 
   writable(path: string): boolean {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     try {
       fs.accessSync(path, fs.constants.W_OK)
       return true
@@ -134,7 +134,7 @@ export class LocalHost implements Host {
   }
 
   async query(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    this.requireAnswer(options.cwd ?? '/')
+    this.refuseSilentMount(options.cwd ?? '/')
     return runCommand(argv, this.identity(options), options)
   }
 
@@ -170,7 +170,7 @@ export class LocalHost implements Host {
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
     }
-    // A record that a crash has truncated counts as none: its work is done again.
+    // A record that a crash has truncated counts as missing: its work is done again.
     return null
   }
 
@@ -179,49 +179,49 @@ export class LocalHost implements Host {
   }
 
   writeFile(path: string, content: string | Buffer, options: WriteOptions = {}): void {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateAnswers()
     this.tree.writeFile(path, content, options)
   }
 
   makeDirectory(path: string, options: WriteOptions = {}): void {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     this.tree.makeDirectory(path, options)
   }
 
   replaceLink(path: string, target: string, options: Pick<WriteOptions, 'owner' | 'group'> = {}): void {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     this.tree.replaceLink(path, target, options)
   }
 
   rename(from: string, to: string): void {
-    for (const path of [from, to]) this.requireAnswer(path, 'kept')
+    for (const path of [from, to]) this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     this.tree.rename(from, to)
   }
 
   remove(path: string): void {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     this.tree.remove(path)
   }
 
   setMode(path: string, mode: string): void {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     this.invalidateCaches()
     this.tree.setMode(path, mode)
   }
 
   setOwner(path: string, owner: string | undefined, group: string | undefined): void {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     this.tree.setOwner(path, owner, group)
   }
 
   async download(url: string, path: string, options: DownloadOptions = {}): Promise<void> {
-    this.requireAnswer(path, 'kept')
+    this.refuseSilentMount(path, 'kept')
     this.invalidateCaches()
     try {
       await this.tree.download(url, path, options)
@@ -235,7 +235,7 @@ export class LocalHost implements Host {
   }
 
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    this.requireAnswer(options.cwd ?? '/')
+    this.refuseSilentMount(options.cwd ?? '/')
     const identity = this.identity(options)
     this.invalidateCaches()
     const guarded = this.guard.begin(options.outlivesRun === true)
@@ -248,8 +248,8 @@ export class LocalHost implements Host {
       throw error
     } finally {
       this.invalidateCaches()
-      // It may have made an account.
-      this.accounts.mayHaveChanged()
+      // The command may have created an account.
+      this.accounts.invalidate()
       if (hasEnded) guarded?.ended()
     }
   }
@@ -317,7 +317,7 @@ export class LocalHost implements Host {
     this.mayCreate(after)
   }
 
-  /** Whatever was asked before may no longer hold. */
+  /** Discards cached answers and decisions: a change may have made them wrong. */
   private invalidateCaches(): void {
     this.invalidateAnswers()
     this.tree.invalidateTrust()
@@ -329,7 +329,7 @@ export class LocalHost implements Host {
   }
 
   /** @throws MOUNT_UNREACHABLE */
-  private requireAnswer(path: string, last?: 'followed' | 'kept'): void {
+  private refuseSilentMount(path: string, last?: 'followed' | 'kept'): void {
     this.silentMounts.refuse(path, linkTarget, last)
   }
 
@@ -357,7 +357,7 @@ export class LocalHost implements Host {
   }
 
   private executable(path: string): boolean {
-    this.requireAnswer(path)
+    this.refuseSilentMount(path)
     try {
       fs.accessSync(path, fs.constants.X_OK)
       return fs.statSync(path).isFile()

@@ -6,12 +6,14 @@ import { undefinedIfMissing, unlessMissing } from './local_files.ts'
 import type { Rights } from './safe_paths.ts'
 import type { Account, Group } from './types.ts'
 
-/** For an account that passwd does not know. */
+/** Group of an account that /etc/passwd lacks. */
 const nogroup = 65_534
 
 export class LocalAccounts {
   private accounts: Map<string | number, Account> | undefined
   private groups: Map<string | number, Group> | undefined
+  private filesStamp = ''
+  private lastRefresh = 0
 
   account(key: string | number): Account | null {
     return this.allAccounts().get(key) ?? null
@@ -21,8 +23,8 @@ export class LocalAccounts {
     return this.allGroups().get(key) ?? null
   }
 
-  /** A command was run that may have made one. */
-  mayHaveChanged(): void {
+  /** Reads the files again at the next look-up: a command may have created an account or a group. */
+  invalidate(): void {
     this.lastRefresh = 0
   }
 
@@ -35,7 +37,7 @@ export class LocalAccounts {
     return { uid, gid: gid ?? primaryGid, groups: [...new Set([primaryGid, ...groups])] }
   }
 
-  /** The numbers of an owner and a group; -1 for what is not given, as chown(2) takes it. */
+  /** Returns the numbers of an owner and a group for chown(2): -1 leaves one unchanged. */
   ids(owner: string | undefined, group: string | undefined): [number, number] {
     const uid = owner === undefined ? -1 : this.account(owner)?.uid
     const gid = group === undefined ? -1 : this.group(group)?.gid
@@ -44,14 +46,12 @@ export class LocalAccounts {
     return [uid, gid]
   }
 
-  private passwdStamp = ''
-
   private refreshAccounts(): void {
     const stat = (path: string) => unlessMissing(() => fs.statSync(path, undefinedIfMissing))
     const [passwd, group] = [stat('/etc/passwd'), stat('/etc/group')]
     const stamp = `${passwd?.ino} ${passwd?.mtimeMs} ${passwd?.size} ${group?.ino} ${group?.mtimeMs} ${group?.size}`
-    if (stamp === this.passwdStamp) return
-    this.passwdStamp = stamp
+    if (stamp === this.filesStamp) return
+    this.filesStamp = stamp
     this.accounts = new Map()
     this.groups = new Map()
     for (const account of parseAccounts(textOf('/etc/passwd')).reverse())
@@ -60,20 +60,18 @@ export class LocalAccounts {
       this.groups.set(entry.name, entry).set(entry.gid, entry)
   }
 
-  private lastRefresh = 0
-
   private allAccounts(): Map<string | number, Account> {
-    this.refreshSometimes()
+    this.refreshIfDue()
     return this.accounts ?? new Map()
   }
 
   private allGroups(): Map<string | number, Group> {
-    this.refreshSometimes()
+    this.refreshIfDue()
     return this.groups ?? new Map()
   }
 
-  /** Two stat calls for each name would double the cost of a file; between changes of this run 50 ms old is fresh. */
-  private refreshSometimes(): void {
+  /** Compares the files with the last read, at most every 50 ms: two stat calls for each name would double the cost of a file. */
+  private refreshIfDue(): void {
     const now = performance.now()
     if (this.accounts !== undefined && now - this.lastRefresh < 50) return
     this.lastRefresh = now

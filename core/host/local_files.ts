@@ -1,9 +1,10 @@
-/** Translates results of file system calls into the types of the Host port. */
+/** Adapts file system calls to the Host port: missing and replaced paths, hard links, temporary names, status and errors. */
 import type * as fs from 'node:fs'
 import { unsafePathError } from './safe_paths.ts'
 import type { FileStat } from './types.ts'
 
-const absent = new Set(['ENOENT', 'ENOTDIR'])
+const missingCodes = new Set(['ENOENT', 'ENOTDIR'])
+
 // One object for all calls: for thousands of files, making the options costs as much as the system call.
 export const undefinedIfMissing = { throwIfNoEntry: false } as const
 
@@ -12,7 +13,7 @@ export function unlessMissing<T>(call: () => T): T | undefined {
   try {
     return call()
   } catch (error) {
-    if (absent.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    if (missingCodes.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }
 }
@@ -58,7 +59,7 @@ export function fileStatOf(stat: fs.Stats | undefined): FileStat | null {
   return { kind, mode: modeNames[bits], uid: stat.uid, gid: stat.gid, size: stat.size }
 }
 
-/** Changes an error to name the file that the user knows, not the temporary one, and returns it. Errors of open files name no file. */
+/** Makes an error name the file that the user knows: not a temporary one, and not none, as errors of open files do. */
 export function withUserPath(error: unknown, temporary: string, path: string): unknown {
   const system = error as NodeJS.ErrnoException
   if (system.path === undefined && typeof system.syscall === 'string') system.path = path

@@ -15,7 +15,7 @@ const forReading = O_RDONLY | O_NONBLOCK | O_NOCTTY
 
 /** File systems of the kernel: nobody can create files there, and a size is known only after a read. */
 const kernelPath = /^\/(proc|sys)\//
-/** Bytes read at once where the size is not known. */
+/** Bytes of one read if the size is not known. */
 const chunk = 64 * 1024
 
 export class LocalReader {
@@ -47,7 +47,7 @@ export class LocalReader {
     )
   }
 
-  /** Names in a directory, sorted; empty where there is none. */
+  /** Lists the names in a directory, sorted; none if it does not exist. */
   names(path: string, { origin }: ReadOptions = {}): string[] {
     if (this.isTrusted(path, origin)) return (unlessMissing(() => fs.readdirSync(path)) ?? []).sort()
     const names = unlessMissing(() =>
@@ -83,7 +83,7 @@ export class LocalReader {
     })
   }
 
-  /** Null for a link of root's, which leads elsewhere. */
+  /** Opens a file by its path; null for a link, which root must resolve step by step. */
   private openDirectly(path: string): number | null {
     try {
       return fs.openSync(path, forReading | (this.isRoot && !kernelPath.test(path) ? O_NOFOLLOW : 0))
@@ -97,15 +97,15 @@ export class LocalReader {
 
   private withResolved<T>(path: string, origin: ReadOrigin | undefined, work: (found: ResolvedPath) => T): T {
     const from = origin ?? { path, by: null }
-    const found = namingPath(from.path, () => resolvePath(path, from, this.rightsOf))
+    const found = withPathOfCaller(from.path, () => resolvePath(path, from, this.rightsOf))
     try {
-      return namingPath(from.path, () => work(found))
+      return withPathOfCaller(from.path, () => work(found))
     } finally {
       fs.closeSync(found.fd)
     }
   }
 
-  /** Whether every link on the way is this account's own choice. */
+  /** Decides whether only this account, or root, controls the path to a directory. */
   private isTrusted(directory: string, origin: ReadOrigin | undefined): boolean {
     if (this.isRoot && (origin?.by ?? 0) !== 0) return false
     if (!this.isRoot || kernelPath.test(`${directory}/`)) return true
@@ -127,11 +127,11 @@ export class LocalReader {
 }
 
 /** Reads to the end of the file, and no more than `most` bytes however it grows. */
-function readAt(fd: number, from: number, most: number, expected = chunk): Buffer {
+function readAt(fd: number, from: number, limit: number, expected = chunk): Buffer {
   const parts: Buffer[] = []
   let length = 0
-  while (length < most) {
-    const buffer = Buffer.allocUnsafe(Math.min(most - length, length === 0 && expected > 1 ? expected : chunk))
+  while (length < limit) {
+    const buffer = Buffer.allocUnsafe(Math.min(limit - length, length === 0 && expected > 1 ? expected : chunk))
     const count = fs.readSync(fd, buffer, 0, buffer.length, from + length)
     if (count === 0) break
     parts.push(buffer.subarray(0, count))
@@ -140,8 +140,8 @@ function readAt(fd: number, from: number, most: number, expected = chunk): Buffe
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
 }
 
-/** Errors name the path that was asked for. */
-function namingPath<T>(path: string, work: () => T): T {
+/** Makes errors name the path that the caller has requested. */
+function withPathOfCaller<T>(path: string, work: () => T): T {
   try {
     return work()
   } catch (error) {

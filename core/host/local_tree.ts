@@ -31,7 +31,7 @@ export class LocalTree {
     this.targets = new WriteTargets(this.isRoot, accounts)
   }
 
-  /** Somebody may have changed who has a hand in which directory. */
+  /** Discards the decisions about which accounts control a directory: its owner or mode may have changed. */
   invalidateTrust(): void {
     this.targets.invalidateTrust()
   }
@@ -42,8 +42,8 @@ export class LocalTree {
         const file = target.withItsRights(() => fs.openSync(temporary, 'wx', 0o600))
         try {
           fs.writeFileSync(file, content)
-          const found = fileStatOf(unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)))
-          const before = found?.kind === 'file' ? found : null
+          const existing = fileStatOf(unlessMissing(() => fs.lstatSync(target.path, undefinedIfMissing)))
+          const before = existing?.kind === 'file' ? existing : null
           // Where others can put a file first, that file decides only who may read and write the new one.
           const mode = Number.parseInt(before?.mode ?? '0644', 8) & (target.pinned === null ? 0o7777 : 0o777)
           const [uid, gid] = this.accounts.ids(options.owner, options.group)
@@ -91,7 +91,10 @@ export class LocalTree {
     })
   }
 
-  /** The owner of the directory makes it: what he puts in its place meanwhile is his own as well, or refused. */
+  /**
+   * Creates a directory with the rights of the parent's owner. If that account replaces it in the meantime, it replaces a
+   * directory of its own, or the replacement is refused.
+   */
   private makeInSharedDirectory(target: WriteTarget, temporary: string, mode: number, uid: number, gid: number): void {
     const parent = target.pinned?.stat
     const maker =
@@ -101,9 +104,9 @@ export class LocalTree {
     try {
       if (fs.fstatSync(directory).uid !== (maker?.uid ?? this.uid))
         throw unsafePathError(target.userPath, 'another directory has taken its place while it was made')
-      // Without a word about it it belongs to the account of the run, but for a group that the parent hands on.
-      const handedOn = ((parent?.mode ?? 0) & 0o2000) !== 0
-      fs.fchownSync(directory, uid === -1 ? this.uid : uid, gid === -1 && !handedOn ? this.gid : gid)
+      // By default, the directory has the account and group of the run, or the group of a parent with setgid.
+      const inheritsGroup = ((parent?.mode ?? 0) & 0o2000) !== 0
+      fs.fchownSync(directory, uid === -1 ? this.uid : uid, gid === -1 && !inheritsGroup ? this.gid : gid)
       fs.fchmodSync(directory, mode)
     } finally {
       fs.closeSync(directory)
@@ -129,12 +132,15 @@ export class LocalTree {
   }
 
   rename(from: string, to: string): void {
-    this.targets.withTarget(from, (one) =>
-      this.targets.withTarget(to, (other) => {
-        const rights = one.rights ?? other.rights
-        if (rights !== null && other.rights !== null && rights.uid !== other.rights.uid)
-          throw unsafePathError(to, 'one account decides where it is, another one where it comes from')
-        one.withItsRights(() => fs.renameSync(one.path, other.path), rights)
+    this.targets.withTarget(from, (source) =>
+      this.targets.withTarget(to, (destination) => {
+        const rights = source.rights ?? destination.rights
+        if (rights !== null && destination.rights !== null && rights.uid !== destination.rights.uid)
+          throw unsafePathError(
+            to,
+            'one account controls its directory, and another one the path that it is moved from',
+          )
+        source.withItsRights(() => fs.renameSync(source.path, destination.path), rights)
       }),
     )
   }
@@ -163,7 +169,7 @@ export class LocalTree {
       if (target.pinned === null) {
         const mode = fs.lstatSync(path).mode
         fs.lchownSync(path, uid, gid)
-        // chown takes setuid and setgid away; what was set before stays.
+        // chown removes setuid and setgid: restore those that were set before.
         if ((mode & 0o6000) !== 0) fs.chmodSync(path, mode & 0o7777)
         return
       }
@@ -199,7 +205,7 @@ export class LocalTree {
     }
   }
 
-  /** Waits until what this run has written is on the disk. Called before anything is recorded as done, not for each file. */
+  /** Waits until the files that this run has written are on the disk. Called before work is recorded as done, not for each file. */
   flush(): void {
     const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
     for (const path of this.unflushed) {

@@ -1,10 +1,10 @@
 /**
- * A lock between processes that frees itself when its holder dies.
+ * Provides a lock between processes, which frees itself when its holder ends.
  *
  * `<path>.d/` holds numbered claims; each names the process that made it (pid, boot and start time, so that a reused pid
- * is somebody else). The highest number is the valid one. It is free when its process has ended or the file marks it as free; the
- * next claim is that number plus one, made by link(2), which only one can do. A claim that finds a higher one beside it
- * gives way. Numbers only grow, so a slow contender cannot revive an old one.
+ * is another process). The highest number is the valid claim. It is free when its process has ended or the file is empty. The
+ * next claim is that number plus one, made by link(2), which only one process can do. A claim that finds a higher one beside
+ * it withdraws. Numbers only grow, so a slow process cannot revive an old claim.
  */
 import {
   closeSync,
@@ -29,8 +29,9 @@ export interface Holder {
   readonly started: string
   readonly user: string
   readonly host: string
-  /** Identifies the computer, independently of its name, and the PID namespace, which differs between containers. */
+  /** Identifies the computer, independently of its name. */
   readonly machine: string
+  /** Identifies the PID namespace, which differs between containers. */
   readonly space: string
   /** ISO time, for people. */
   readonly since: string
@@ -77,9 +78,9 @@ export function tryLock(path: string, command: string): LockAttempt {
 
 /**
  * Waits up to `wait` for the lock.
- * @param command displayed to those who wait; others can read it, so without arguments that may be secret
+ * @param command displayed to operators who wait; others can read it, so it must not contain secrets
  * @param onWait called once with the holder
- * @param subject is locked, for the error; default: runs as a whole
+ * @param subject what the lock protects, for the error; default: runs as a whole
  * @throws ConvergeError LOCKED
  */
 export async function acquireLock(
@@ -112,7 +113,7 @@ function lockedBy(holder: Holder, directory: string, subject: string | undefined
   return new ConvergeError(
     subject === undefined
       ? `another run is under way: ${holderText}`
-      : `${subject} is in the hands of another run: ${holderText}`,
+      : `${subject} is locked by another run: ${holderText}`,
     {
       code: 'LOCKED',
       hint: elsewhere ? `check${elsewhere} whether that process still runs; if it does not, remove ${directory}` : wait,
@@ -123,13 +124,12 @@ function lockedBy(holder: Holder, directory: string, subject: string | undefined
 function writeClaim(directory: string, number: bigint, holder: Holder): boolean {
   const draft = `${directory}/.${process.pid}-${number}`
   try {
-    // Whole before it counts: an unreadable claim counts as free.
-    // Never through an existing entry: `wx` follows no link.
+    // Write it completely before it gets its name, because an incomplete claim counts as free. `wx` follows no link.
     writeFileSync(draft, JSON.stringify(holder), { mode: 0o644, flag: 'wx' })
     linkSync(draft, `${directory}/${number}`)
     return true
   } catch (error) {
-    // Somebody was quicker: the number is taken, or, higher ones being there, what was written has been cleared away.
+    // Another process has taken the number, or a higher one, and then removed this draft.
     if (['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
     throw error
   } finally {
@@ -137,7 +137,7 @@ function writeClaim(directory: string, number: bigint, holder: Holder): boolean 
   }
 }
 
-/** A claim that another run has removed, because a higher one exists, is already released. */
+/** Marks a claim as free. One that another run has removed, because a higher one exists, is free already. */
 function releaseClaim(path: string): void {
   try {
     closeSync(openSync(path, constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW))
@@ -146,7 +146,7 @@ function releaseClaim(path: string): void {
   }
 }
 
-/** Clears away the claims that no longer count, and what was left of those never made. */
+/** Removes the claims below the valid one, and drafts of claims that were never made. */
 function removeClaimsBelow(directory: string, number: bigint): void {
   for (const name of readdirSync(directory)) {
     const claimed = /^(?:\.\d+-)?(\d+)$/.exec(name)?.[1]
@@ -155,7 +155,7 @@ function removeClaimsBelow(directory: string, number: bigint): void {
   }
 }
 
-/** A bigint, since above 2^53 a number plus one is the same number, and no claim would ever be higher. */
+/** Returns the highest number: a bigint, since above 2^53 a number plus one can be the same number. */
 function highestClaim(directory: string): bigint {
   let top = 0n
   for (const name of namesIn(directory)) {
@@ -214,7 +214,7 @@ function isHolderAlive(holder: Holder): boolean {
   )
 }
 
-/** Whether its pid means the same here: the host may have got another name since, and a container keeps its own count. */
+/** Decides whether its pid is valid here: the host may have another name since then, and a container has its own pids. */
 function isOnThisHost(holder: Holder): boolean {
   return isFromThisBoot(holder) && (holder.space === pidSpace() || holder.host === hostname())
 }
@@ -236,18 +236,18 @@ function describeSelf(command: string): Holder {
   }
 }
 
-/** When a process was started, or null where there is none. */
+/** Returns the boot and the clock ticks at which a process started; null if it does not exist. */
 function startTime(pid: number): string | null {
   const ticks = startTicks(pid)
   return ticks === null ? null : `${bootId()} ${ticks}`
 }
 
-/** machine-id(5); empty where there is none. */
+/** Reads machine-id(5); empty if there is none. */
 function machineId(): string {
   return emptyIfMissing(() => readFileSync('/etc/machine-id', 'utf8').trim())
 }
 
-/** pid_namespaces(7) */
+/** Returns the name of the PID namespace, see pid_namespaces(7). */
 function pidSpace(): string {
   return emptyIfMissing(() => readlinkSync('/proc/self/ns/pid'))
 }

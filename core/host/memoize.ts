@@ -1,6 +1,6 @@
 /** Stores computed answers until they are no longer valid. */
 
-/** The answer kept under the key, else asked for now. */
+/** Returns the answer that is stored under the key, or asks for it now. */
 export function memoize<T>(answers: Map<string, Promise<unknown>>, key: string, ask: () => Promise<T>): Promise<T> {
   const known = answers.get(key)
   if (known !== undefined) return known as Promise<T>

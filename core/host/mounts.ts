@@ -1,11 +1,11 @@
-/** File systems that are mounted below a path, from proc_pid_mountinfo(5): what lies on them is never removed with it. */
+/** Finds the file systems that are mounted at or below a path, because their content must not be removed with it. */
 
-/** @param mountinfo text of /proc/self/mountinfo */
+/** @param mountinfo text of /proc/self/mountinfo, see proc_pid_mountinfo(5) */
 export function mountsAtOrBelow(mountinfo: string, path: string): string[] {
   return mountinfo.split('\n').flatMap((line) => {
-    const at = line
+    const mountPoint = line
       .split(' ')[4]
       ?.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)))
-    return at !== undefined && (at === path || at.startsWith(`${path}/`)) ? [at] : []
+    return mountPoint !== undefined && (mountPoint === path || mountPoint.startsWith(`${path}/`)) ? [mountPoint] : []
   })
 }

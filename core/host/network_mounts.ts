@@ -10,7 +10,7 @@ export const networkFileSystems =
 const networkFileSystem = new RegExp(`^(${networkFileSystems})$`)
 
 export interface Mount {
-  readonly at: string
+  readonly mountPoint: string
   readonly type: string
   readonly options: readonly string[]
 }
@@ -23,15 +23,15 @@ export function isNetworkFileSystem(type: string): boolean {
 /** Returns the mounts, in the order of mounting. */
 export function readMounts(host: Pick<HostReader, 'readText'>): Mount[] {
   const lines = (host.readText('/proc/self/mounts') ?? '').split('\n').map((line) => line.split(' '))
-  return lines.map(([, at = '', type = '', options = '']) => ({
-    at: parseFstabField(at),
+  return lines.map(([, field = '', type = '', options = '']) => ({
+    mountPoint: parseFstabField(field),
     type,
     options: options.split(','),
   }))
 }
 
 function networkMountPoints(host: HostReader): string[] {
-  const points = readMounts(host).flatMap(({ at, type }) => (isNetworkFileSystem(type) ? [at] : []))
+  const points = readMounts(host).flatMap(({ mountPoint: at, type }) => (isNetworkFileSystem(type) ? [at] : []))
   return [...new Set(points)]
 }
 

@@ -1,36 +1,38 @@
-/** Collects what a command prints: each stream for its result, and the lines of both in the order they came for errors. */
+/** Collects the output of a command: each stream for the result, and the lines of both in order of arrival for errors. */
 import { LineSplitter } from './line_splitter.ts'
 
-/** Characters of one stream that a result can have; of a longer one the end counts. */
+/** Characters of one stream that a result can have; a longer one loses its beginning. */
 const longestStream = 32 * 1024 * 1024
-/** Characters kept for an error: of its start and of its end. */
-const [longestHead, longestTail] = [256 * 1024, 768 * 1024]
+/** Characters at the beginning of the output that an error contains. */
+const longestHead = 256 * 1024
+/** Characters at the end of the output that an error contains. */
+const longestTail = 768 * 1024
 
-/** The lines of a command in the order they came, without what exceeds the limit in the middle. */
+/** Keeps the lines of a command in the order of their arrival; a long output loses its middle. */
 export class OutputLog {
   private readonly head: string[] = []
   private headLength = 0
   private tail: string[] = []
   private tailLength = 0
-  private left = 0
+  private leftOut = 0
 
   add(line: string): void {
-    if (this.left === 0 && this.tail.length === 0 && this.headLength + line.length <= longestHead) {
+    if (this.leftOut === 0 && this.tail.length === 0 && this.headLength + line.length <= longestHead) {
       this.head.push(line)
       this.headLength += line.length + 1
       return
     }
-    // One line can be all there is.
+    // A single line may be longer than all that is kept.
     const kept = line.length > longestTail ? line.slice(-longestTail) : line
     this.tail.push(kept)
     this.tailLength += kept.length + 1
-    // Halved at once, since shift() costs as much as the rest is long.
+    // Trim half of it at once, since shift() takes time in proportion to the lines that remain.
     if (this.tailLength > 2 * longestTail) this.trim()
   }
 
   text(): string {
     if (this.tailLength > longestTail) this.trim()
-    const mark = this.left === 0 ? [] : [`… ${this.left} lines left out: more than 1 MiB`]
+    const mark = this.leftOut === 0 ? [] : [`… ${this.leftOut} lines left out: more than 1 MiB`]
     return [...this.head, ...mark, ...this.tail].join('\n')
   }
 
@@ -38,17 +40,17 @@ export class OutputLog {
     let from = 0
     for (; this.tailLength > longestTail; from++) this.tailLength -= (this.tail[from]?.length ?? 0) + 1
     this.tail = this.tail.slice(from)
-    this.left += from
+    this.leftOut += from
   }
 }
 
 export interface Stream {
   readonly text: () => string
-  /** Hands over a last line without an end. */
+  /** Passes on a last line without a line end. */
   readonly end: () => void
 }
 
-export function collect(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): Stream {
+export function collectOutput(stream: NodeJS.ReadableStream | null, onLine: (line: string) => void): Stream {
   const chunks: string[] = []
   let length = 0
   const lines = new LineSplitter(onLine)

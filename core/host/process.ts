@@ -7,13 +7,14 @@ import { securePath } from '../model/secure_path.ts'
 import { minutes } from '../model/units.ts'
 import { shellWords } from '../text/shell.ts'
 import type { GuardedCommand } from './command_guard.ts'
-import { collect, OutputLog } from './output.ts'
+import { collectOutput, OutputLog } from './output.ts'
 import { type CommandStart, startFailure } from './start_failure.ts'
 import type { Account, CommandOptions, CommandResult } from './types.ts'
 
 /** The variables of the caller's environment that every command gets: those for network access only. */
 const inheritedVariables =
   /^(https?_proxy|no_proxy|all_proxy|HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|PIP_.+|GIT_SSL_CAINFO)$/
+/** Milliseconds from SIGTERM to SIGKILL, and from there until the command counts as one that cannot be killed. */
 const killGrace = 5000
 /** Milliseconds for which processes that a command left behind may write to its output. */
 const lingerGrace = 2000
@@ -95,8 +96,8 @@ export async function runCommand(
       endAll()
     }
   }
-  const stdout = collect(child.stdout, onLine)
-  const stderr = collect(child.stderr, onLine)
+  const stdout = collectOutput(child.stdout, onLine)
+  const stderr = collectOutput(child.stderr, onLine)
   if (options.input !== undefined) {
     // A command that ends without reading its input is judged by its exit status, not by the broken pipe.
     child.stdin?.on('error', () => undefined)

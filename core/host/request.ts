@@ -1,11 +1,11 @@
-/** HTTP requests over TCP or a unix socket, and downloads into files. */
+/** Sends HTTP requests over TCP or a unix socket, and downloads into files. */
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { ConvergeError } from '../model/errors.ts'
 import { type Duration, minutes, seconds } from '../model/units.ts'
 import { type DownloadOptions, type Endpoint, longestDownload, type RequestOptions, type Response } from './types.ts'
 
-/** The other side of a connection, for messages. */
+/** Names the other side of a connection, for messages. */
 export function endpointName({ socketPath, host = '127.0.0.1', port }: Endpoint): string {
   return socketPath ?? `${host}:${port}`
 }
@@ -114,7 +114,7 @@ export async function downloadInto(url: string, file: number, options: DownloadO
   try {
     const digest = await streamInto(url, file, options, download.signal)
     if (options.sha256 !== undefined && options.sha256.toLowerCase() !== digest)
-      throw new ConvergeError(`${shownUrl(url)} has the sha256 ${digest}, not ${options.sha256}`, {
+      throw new ConvergeError(`${withoutCredentials(url)} has the sha256 ${digest}, not ${options.sha256}`, {
         code: 'CHECKSUM_MISMATCH',
         hint: 'fetch the file again from its source; change sha256 only if the source publishes the new digest',
       })
@@ -124,26 +124,26 @@ export async function downloadInto(url: string, file: number, options: DownloadO
   }
 }
 
-const shownUrl = (url: string) => url.replace(/\/\/[^/@]*@/, '//')
+const withoutCredentials = (url: string) => url.replace(/\/\/[^/@]*@/, '//')
 
 /** @returns the SHA-256 digest of the content */
 async function streamInto(url: string, file: number, options: DownloadOptions, signal: AbortSignal): Promise<string> {
-  const shown = shownUrl(url)
+  const shown = withoutCredentials(url)
   const response = await openDownload(url, options, signal)
   const hash = createHash('sha256')
-  const { limit: longest = longestDownload } = options
+  const { limit = longestDownload } = options
   const announced = announcedLength(response)
   let length = 0
   try {
     // The server may send the file as slowly as it likes: refuse it before, not at the limit.
-    if (announced !== null && announced > longest)
+    if (announced !== null && announced > limit)
       throw new ConvergeError(
-        `${shown} announces ${announced.toLocaleString('en')} bytes, more than the limit of ${longest.toLocaleString('en')}`,
+        `${shown} announces ${announced.toLocaleString('en')} bytes, more than the limit of ${limit.toLocaleString('en')}`,
         { code: 'ANSWER_TOO_LONG', hint: 'check that the address is right, and that its page ends' },
       )
     for await (const chunk of response.body as import('node:stream/web').ReadableStream<Uint8Array>) {
       length += chunk.length
-      if (length > longest) throw tooLongError(shown, longest)
+      if (length > limit) throw tooLongError(shown, limit)
       hash.update(chunk)
       // No stream of Node's: on an error it would close the descriptor, which is the caller's.
       writeFileSync(file, chunk)
@@ -167,7 +167,7 @@ async function openDownload(
   { user, password = '' }: DownloadOptions,
   signal: AbortSignal,
 ): Promise<globalThis.Response> {
-  const shown = shownUrl(url)
+  const shown = withoutCredentials(url)
   // An encoded body has another length and digest than the file.
   const headers: Record<string, string> = { 'Accept-Encoding': 'identity' }
   if (user !== undefined) headers.Authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`

@@ -23,19 +23,22 @@ export interface PinnedDirectory {
   /** Names this very directory as long as `fd` is open. */
   readonly path: string
   readonly stat: fs.Stats
-  /** The account that decides where a link on the way leads; null: there was none but root's. */
+  /** The account that decides where a link on the path leads; null if only root's links are on it. */
   readonly by: number | null
 }
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants
-/** open(2): names a thing without opening it, a link too. Node does not list it; Linux has this value but on Alpha, PA-RISC and SPARC. */
+/**
+ * Flag of open(2) for a descriptor that only names an entry, even a link. Node does not list it; Linux has this value on all
+ * architectures except Alpha, PA-RISC and SPARC.
+ */
 const O_PATH = 0x20_0000
 const maxLinks = 40
 
-/** Whether only root can change the entries of the directory and every name on the path to it. A missing directory counts too. */
+/** Decides whether only root can change the entries of the directory, and each name on the path to it. It may be missing. */
 export function isRootOnly(directory: string): boolean {
-  let left = maxLinks
-  let at = ''
+  let remainingLinks = maxLinks
+  let current = ''
   const rest = partsOf(directory)
   let entry = fs.lstatSync('/')
   for (;;) {
@@ -44,19 +47,19 @@ export function isRootOnly(directory: string): boolean {
       return false
     const part = rest.shift()
     if (part === undefined || !entry.isDirectory()) return true
-    const path = part === '..' ? posix.dirname(at || '/') : `${at}/${part}`
+    const path = part === '..' ? posix.dirname(current || '/') : `${current}/${part}`
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
     if (stat === undefined) return true
     if (stat.uid !== 0) return false
     if (stat.isSymbolicLink()) {
-      if (left-- === 0) return false
+      if (remainingLinks-- === 0) return false
       const target = fs.readlinkSync(path)
       rest.unshift(...partsOf(target))
       if (!target.startsWith('/')) continue
-      at = ''
+      current = ''
       entry = fs.lstatSync('/')
     } else {
-      at = path === '/' ? '' : path
+      current = path === '/' ? '' : path
       entry = stat
     }
   }
@@ -87,12 +90,12 @@ export interface ResolvedPath {
   /** The path to open it at. */
   readonly at: string
   readonly stat: fs.Stats
-  /** Those to read it with; null: those of this process. */
+  /** The rights with which to read it; null for those of this process. */
   readonly rights: Rights | null
 }
 
 /**
- * Finds what a path leads to, links followed. From a link of another account on, that account's rights apply.
+ * Finds the entry to which a path leads, and follows links. After a link of another account, that account's rights apply.
  * @throws the errors of open(2), and NOT_READABLE for what that account may not read
  */
 export function resolvePath(path: string, origin: ReadOrigin, rightsOf: (uid: number) => Rights): ResolvedPath {
@@ -100,7 +103,7 @@ export function resolvePath(path: string, origin: ReadOrigin, rightsOf: (uid: nu
   const found = walk(origin.path, parts.slice(0, -1), origin.by, rightsOf, parts.at(-1))
   const at = `/proc/self/fd/${found.fd}`
   const stat = fs.fstatSync(found.fd)
-  // A second name of a file displays it to everybody who may read the directory: root reads it only with the rights of its account.
+  // A hard link in a directory of another account may name any file: read it with the rights of that account.
   const linked = stat.isFile() && stat.nlink > 1 ? linkDecider(found.parent, stat) : null
   const owner = linked === null || linked === stat.uid ? null : linked
   const uid = found.by ?? owner
@@ -176,13 +179,13 @@ function linkDecider(directory: Pick<fs.Stats, 'uid' | 'gid' | 'mode'>, link: Pi
   return isWritableByOthers(directory) && link.uid !== 0 ? link.uid : null
 }
 
-/** Does the same for the status values of the Host port. */
+/** Does the same as `linkDecider` for the status values of the Host port. */
 export function deciderOfLink(directory: FileStat, link: FileStat): number | null {
   const mode = Number.parseInt(directory.mode, 8)
   return linkDecider({ ...directory, mode }, link)
 }
 
-/** Whether accounts other than the owner may add and remove entries. */
+/** Decides whether accounts other than the owner may add and remove entries. */
 function isWritableByOthers({ mode, gid }: Pick<fs.Stats, 'mode' | 'gid'>): boolean {
   return (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && gid !== 0)
 }
@@ -221,7 +224,7 @@ export function readingAs<T>(rights: Rights, path: string, work: () => T): T {
   }
 }
 
-/** The error for a path that root refuses to follow. */
+/** Builds the error for a path that root refuses to follow. */
 export function unsafePathError(path: string, reason: string): ConvergeError {
   return new ConvergeError(`${path} is left alone: ${reason}`, {
     code: 'UNSAFE_PATH',
@@ -238,8 +241,8 @@ export class WriteTarget {
 
   /**
    * @param userPath the path as the user knows it
-   * @param pinned its directory, where others than root have a hand in it
-   * @param rights those the change is made with; null: those of this process
+   * @param pinned the open directory of the path, if accounts other than root can change it; else null
+   * @param rights the rights with which the change is made; null for those of this process
    */
   constructor(
     readonly userPath: string,

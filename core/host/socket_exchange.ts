@@ -1,4 +1,4 @@
-/** A text sent over a connection of its own, and what comes back until the other side closes it. */
+/** Sends a text over a new connection, and reads the answer until the other side closes it. */
 import { seconds } from '../model/units.ts'
 import { connectionError, endpointName, timeoutError, tooLongError } from './request.ts'
 import type { ExchangeOptions } from './types.ts'

@@ -83,7 +83,16 @@ export function copiedMounts(mountinfo: string): readonly string[] {
 }
 
 /** Capabilities that act on the whole system in spite of the namespaces: clock, modules, devices, restart, log of the kernel. */
-const withheld = ['sys_time', 'sys_module', 'sys_rawio', 'sys_boot', 'mknod', 'syslog', 'audit_control', 'wake_alarm']
+const withheldCapabilities = [
+  'sys_time',
+  'sys_module',
+  'sys_rawio',
+  'sys_boot',
+  'mknod',
+  'syslog',
+  'audit_control',
+  'wake_alarm',
+]
 
 const devices = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
 
@@ -126,7 +135,7 @@ function setUpScript(
     'rmdir /.converge-old',
     `cd ${shellWord(process.cwd())}`,
     'exec 2>&3 3>&-',
-    `exec setpriv --bounding-set ${withheld.map((name) => `-${name}`).join(',')} sh -c ${shellWord(script)}`,
+    `exec setpriv --bounding-set ${withheldCapabilities.map((name) => `-${name}`).join(',')} sh -c ${shellWord(script)}`,
   ]
   return lines.join('\n')
 }

@@ -44,7 +44,7 @@ export interface ReadOptions {
    * whole file, which the limit refuses.
    */
   readonly from?: number | undefined
-  /** Where links that the caller has followed itself began. */
+  /** The path with which the caller began, if it has followed links itself. */
   readonly origin?: ReadOrigin | undefined
 }
 
@@ -100,7 +100,7 @@ export interface RequestOptions extends Endpoint {
   readonly path?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: string | undefined
-  /** So many bytes of the answer's body are enough: the rest is not read. Default: all of it, up to 16 MiB. */
+  /** Bytes of the answer's body to read; the rest is not read. Default: all of it, up to 16 MiB. */
   readonly enough?: number | undefined
   /** Default: 10 seconds. */
   readonly timeout?: Duration | undefined
@@ -109,9 +109,9 @@ export interface RequestOptions extends Endpoint {
 export interface ExchangeOptions extends Endpoint {
   /** The text to send, unchanged; empty where the other side sends first. */
   readonly text: string
-  /** So many bytes are enough: the connection is closed then. Default: until the other side closes it. */
+  /** Bytes after which the connection is closed. Default: it is read until the other side closes it. */
   readonly enough?: number | undefined
-  /** For the whole of it; default: 10 seconds. */
+  /** For the whole exchange; default: 10 seconds. */
   readonly timeout?: Duration | undefined
 }
 
@@ -131,7 +131,7 @@ export interface SilentMountList {
   find(path: string, readLink: (path: string) => string | null): string | null
 }
 
-/** Looks, and changes nothing. Local files are read synchronously: measured, it costs a tenth of the promises. */
+/** Reads a host, and changes nothing. Local files are read synchronously: in measurements, promises took ten times as long. */
 export interface HostReader {
   /** The account that runs converge. */
   readonly self: Account
@@ -167,11 +167,11 @@ export interface HostReader {
   query(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** Sends an HTTP request that changes nothing; also over a unix socket. */
   request(options: RequestOptions): Promise<Response>
-  /** Sends a text that only asks, over a connection of its own, and gives all that comes back until the other side closes it. */
+  /** Sends a text that changes nothing over a new connection, and returns all that the other side sends until it closes it. */
   querySocket(options: ExchangeOptions): Promise<string>
   /** Whether a TCP connection to the port is accepted. */
   listening(port: number, host?: string): Promise<boolean>
-  /** An answer that holds until this run changes something or waits; asked once for all who want it. */
+  /** An answer that is valid until this run changes something or waits; all callers share one question. */
   cached<T>(key: string, ask: () => Promise<T>): Promise<T>
   /** An answer from outside the host that must stay the same for the whole run, e.g. the tip of a remote branch. */
   once<T>(key: string, ask: () => Promise<T>): Promise<T>
@@ -191,11 +191,11 @@ export interface WriteOptions {
   readonly group?: string | undefined
 }
 
-/** Looks and changes. Every change of content is atomic: a reader sees the old or the new, never a part. */
+/** Reads a host, and changes it. Every change of content is atomic: a reader sees the old or the new content, never a part. */
 export interface Host extends HostReader {
   /** Writes beside, sets mode and owner, and renames over; a link at `path` is replaced, not followed. */
   writeFile(path: string, content: string | Buffer, options?: WriteOptions): void
-  /** Makes one directory; its parent must exist. */
+  /** Creates one directory; its parent must exist. */
   makeDirectory(path: string, options?: WriteOptions): void
   /** Points a symbolic link at `target` by rename(2); there is no moment without it. */
   replaceLink(path: string, target: string, options?: Pick<WriteOptions, 'owner' | 'group'>): void
@@ -207,12 +207,12 @@ export interface Host extends HostReader {
   run(argv: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /** A request that may change something, e.g. a call of supervisor's. */
   send(options: RequestOptions): Promise<Response>
-  /** The same as `ask` with a text that may change something. */
+  /** The same as `querySocket`, with a text that may change something. */
   sendToSocket(options: ExchangeOptions): Promise<string>
   sleep(time: Duration): Promise<void>
   /** Runs `work` while no other process on this host holds the same lock; waits for it up to `wait`. */
   locked<T>(path: string, wait: Duration, work: () => Promise<T>): Promise<T>
-  /** Remembers that something was done for a given digest. */
+  /** Stores a value, such as the digest of what a success was for, for `recorded` in later runs. */
   record(key: string, value: string): void
   /** Fetches a URL into a file (write beside, rename); basic auth where given. */
   download(url: string, path: string, options?: DownloadOptions): Promise<void>
@@ -222,11 +222,11 @@ export interface Host extends HostReader {
    */
   unknown(path: string, after: string): void
   /**
-   * For `predict`: the paths that are not there now, and system directories, programs and accounts besides, may be there
-   * after the resource `after` was applied.
+   * For `predict`: of `paths`, system directories, programs and accounts, those that do not exist now may exist after the
+   * resource `after` was applied.
    */
   mayCreate(after: string, paths: readonly string[]): void
-  /** For `predict`: a program that is not on the PATH now may be there after the resource `after` was applied. */
+  /** For `predict`: a program that is not on the PATH now may be on it after the resource `after` was applied. */
   mayInstall(after: string): void
 }
 

@@ -6,7 +6,7 @@ import { systemError } from './virtual_paths.ts'
 import type { VirtualTree } from './virtual_tree.ts'
 
 export class VirtualAccounts {
-  private parsed: { text: string; accounts: Account[] } | undefined
+  private parsedAccounts: { text: string; accounts: Account[] } | undefined
   private parsedGroups: { text: string; groups: Group[] } | undefined
 
   constructor(
@@ -48,15 +48,15 @@ export class VirtualAccounts {
     return [uid, gid]
   }
 
-  /** The host below, unless the file was written here. */
+  /** Returns the host below, unless the file was written here. */
   private below(path: string): HostReader | undefined {
     return this.overlay.isTouched(path) ? undefined : this.base
   }
 
   private accounts(): Account[] {
     const text = this.read('/etc/passwd')
-    if (this.parsed?.text !== text) this.parsed = { text, accounts: parseAccounts(text) }
-    return this.parsed.accounts
+    if (this.parsedAccounts?.text !== text) this.parsedAccounts = { text, accounts: parseAccounts(text) }
+    return this.parsedAccounts.accounts
   }
 
   private groups(): Group[] {

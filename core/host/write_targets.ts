@@ -9,11 +9,11 @@ import { mountsAtOrBelow } from './mounts.ts'
 import { isAlive } from './proc.ts'
 import { isRootOnly, pinDirectory, WriteTarget } from './safe_paths.ts'
 
-/** Milliseconds. */
-const trustedFor = 50
+/** How long a directory counts as writable only by root without another check. */
+const trustMs = 50
 
 export class WriteTargets {
-  private temporary = 0
+  private temporaryCount = 0
   /** The directory last found to be writable only by root. Checking it for every file would make writes a tenth slower. */
   private trusted: { readonly directory: string; readonly since: number } | null = null
 
@@ -47,7 +47,7 @@ export class WriteTargets {
     if (!this.isRoot) return new WriteTarget(path)
     const directory = path.slice(0, path.lastIndexOf('/')) || '/'
     const now = performance.now()
-    if (this.trusted?.directory !== directory || now - this.trusted.since > trustedFor)
+    if (this.trusted?.directory !== directory || now - this.trusted.since > trustMs)
       this.trusted = isRootOnly(directory) ? { directory, since: now } : null
     if (this.trusted !== null) return new WriteTarget(path)
     const pinned = pinDirectory(directory)
@@ -55,8 +55,8 @@ export class WriteTargets {
   }
 
   temporaryName({ path }: WriteTarget): string {
-    this.temporary += 1
-    return `${temporaryStem(path)}${process.pid}-${this.temporary}`
+    this.temporaryCount += 1
+    return `${temporaryStem(path)}${process.pid}-${this.temporaryCount}`
   }
 
   /** Makes something under a temporary name first, and removes it if that fails. */

@@ -1,4 +1,4 @@
-/** How a directory with packed recipes is known. */
+/** Recognizes a directory with packed recipes. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 

@@ -34,7 +34,7 @@ interface Entry {
   readonly base: string
 }
 
-const usualLimit = 20 * 1024 * 1024
+const defaultLimit = 20 * 1024 * 1024
 
 /**
  * Packs the files that a host needs to run these recipes with the engine. Each file with recipes, and the configuration
@@ -49,23 +49,24 @@ export async function packRecipes(
   directories: readonly string[],
   config: string | null,
   options: () => Promise<BundleOptions>,
-  { limit = usualLimit }: PackOptions = {},
+  { limit = defaultLimit }: PackOptions = {},
 ): Promise<PackedRecipes | null> {
   // Report mistakes once, here, instead of on each host.
   await loadUserRecipes(directories, config, options)
   const { configuration, recipeDirectories } = await recipeDirectoriesOf(directories, config, options)
   const packedAlready = recipeDirectories.find(({ path }) => isPacked(path))
-  if (packedAlready) throw notPackable(`${packedAlready.named}: is packed already`, 'name the directory of its sources')
+  if (packedAlready)
+    throw notPackable(`${packedAlready.origin}: is packed already`, 'name the directory of its sources')
   const base = configuration === null ? null : dirname(fs.realpathSync(configuration.file))
   const entries: Entry[] = configuration === null ? [] : [entryOf('config', configuration.file, base)]
   const roots: Root[] = []
-  const listed = new Set<string>()
+  const packedFiles = new Set<string>()
   for (const { path } of recipeDirectories) {
     const real = fs.realpathSync(path)
     const root = fs.statSync(real).isDirectory() ? real : dirname(real)
     if (!roots.some((packedRoot) => packedRoot.path === root))
       roots.push({ path: root, packed: `files/${roots.length}-${basename(root)}` })
-    for (const file of newFiles(filesOf(real), listed))
+    for (const file of newFiles(filesOf(real), packedFiles))
       entries.push(entryOf('recipe', file, isBelow(base, root) ? base : dirname(root)))
   }
   if (entries.length === 0) return null
@@ -88,36 +89,41 @@ async function assemble(
   limit: number,
 ): Promise<PackedRecipes> {
   const files = new Map<string, Uint8Array>()
-  const read = new Set<Root>()
+  const usedRoots = new Set<Root>()
   const problems: ConvergeError[] = []
   const scripts: PackManifest['entries'] = []
   for (const [index, { kind, path, base }] of entries.entries()) {
     const script = `scripts/${index}.cjs`
     const outfile = join(base, `${index}.cjs`)
-    const moduleUrl = (of: string) => placeIn(of, roots, read, problems)
+    const moduleUrl = (of: string) => moduleUrlExpression(of, roots, usedRoots, problems)
     const { outputFiles } = await compileModule(path, { outfile, directory: base, moduleUrl, api })
     for (const { path: outputPath, contents } of outputFiles)
-      if (outputPath.endsWith('.map')) files.set(`${script}.map`, namedMap(contents))
+      if (outputPath.endsWith('.map')) files.set(`${script}.map`, withAuthorsNames(contents))
       else files.set(script, contents)
     scripts.push({ kind, file: posixRelative(base, path), script })
   }
   throwProblems(problems, 'the recipes cannot be packed')
   let remaining = limit
-  for (const root of roots) if (read.has(root)) remaining = addFiles(files, root, remaining, limit)
+  for (const root of roots) if (usedRoots.has(root)) remaining = addFiles(files, root, remaining, limit)
   const digests = Object.fromEntries([...files].map(([path, content]) => [path, digestOf(content)]))
   const manifest: PackManifest = { format: 1, engine: engineVersion, entries: scripts, files: digests }
   files.set(manifestName, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
   return { files }
 }
 
-/** The names in the source map are the author's, not paths of the host that reads the map. */
-function namedMap(contents: Uint8Array): Uint8Array {
+/** Marks the names in the source map as the author's: they are not paths of the host that reads the map. */
+function withAuthorsNames(contents: Uint8Array): Uint8Array {
   const map = JSON.parse(Buffer.from(contents).toString('utf8')) as object
   return Buffer.from(JSON.stringify({ ...map, [namesOnly]: true }))
 }
 
-/** The expression for a module's `import.meta.url`: its path in the pack, wherever the pack is then. */
-function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems: ConvergeError[]): string {
+/** Returns the expression for a module's `import.meta.url`: its path in the pack, wherever the pack is then. */
+function moduleUrlExpression(
+  path: string,
+  roots: readonly Root[],
+  usedRoots: Set<Root>,
+  problems: ConvergeError[],
+): string {
   // A package asks for it to find other modules; what it is made of is in the bundle.
   if (path.includes('/node_modules/')) return 'require("node:url").pathToFileURL(__filename).href'
   const root = roots.find((candidate) => isBelow(candidate.path, path))
@@ -131,12 +137,12 @@ function placeIn(path: string, roots: readonly Root[], read: Set<Root>, problems
     )
     return '""'
   }
-  read.add(root)
+  usedRoots.add(root)
   const inPack = JSON.stringify(`/../${root.packed}/${posixRelative(root.path, path)}`)
   return `require("node:url").pathToFileURL(__dirname + ${inPack}).href`
 }
 
-const leftOut = ['node_modules', '.git']
+const skippedNames = ['node_modules', '.git']
 
 /** @returns the remaining number of bytes */
 function addFiles(files: Map<string, Uint8Array>, root: Root, remaining: number, limit: number): number {
@@ -152,13 +158,13 @@ function addFiles(files: Map<string, Uint8Array>, root: Root, remaining: number,
   return rest
 }
 
-/** Links are followed, once each: what they lead to would not be there on another host. */
+/** Yields the files below a directory. Links are followed, once each: what they lead to would not be there on another host. */
 function* filesBelow(directory: string, visited: Set<string>): Generator<string> {
   const real = fs.realpathSync(directory)
   if (visited.has(real)) return
   visited.add(real)
   for (const name of fs.readdirSync(directory).sort()) {
-    if (leftOut.includes(name)) continue
+    if (skippedNames.includes(name)) continue
     const path = join(directory, name)
     const stat = fs.statSync(path, { throwIfNoEntry: false })
     if (stat?.isDirectory()) yield* filesBelow(path, visited)

@@ -1,4 +1,4 @@
-/** Recipes that were packed elsewhere: a directory with a manifest, whose bundles are run as they are. */
+/** Loads recipes that were packed elsewhere: a directory with a manifest, whose bundles are run as they are. */
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { ConvergeError } from '../model/errors.ts'
 import { type BundleOptions, evaluate } from './bundle.ts'
 import { manifestName } from './manifest.ts'
 
-const manifestFile = z.object({
+const manifestSchema = z.object({
   format: z.literal(1),
   /** Version of the engine it was packed by, and for. */
   engine: z.string(),
@@ -23,9 +23,9 @@ const manifestFile = z.object({
   /** SHA-256 of each file, by its path. */
   files: z.record(z.string(), z.string()),
 })
-export type PackManifest = z.output<typeof manifestFile>
+export type PackManifest = z.output<typeof manifestSchema>
 
-/** A module of the author's, loaded. */
+/** A loaded module of the author. */
 export interface PackedModule {
   readonly kind: 'recipe' | 'config'
   /** The file as its author knows it. */
@@ -34,7 +34,7 @@ export interface PackedModule {
 }
 
 /**
- * Loads all of it; no compiler is needed.
+ * Loads all modules of a pack; no compiler is needed.
  * @throws PACK_BROKEN where a file is not what was packed, OTHER_ENGINE where it was packed for another version
  */
 export function loadPacked(
@@ -64,7 +64,7 @@ function readManifest(directory: string): PackManifest {
     if (!(error instanceof SyntaxError)) throw error
     throw broken(path)
   }
-  const parsed = manifestFile.safeParse(value)
+  const parsed = manifestSchema.safeParse(value)
   if (!parsed.success) throw broken(path)
   return parsed.data
 }

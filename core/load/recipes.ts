@@ -19,7 +19,7 @@ export interface ConvergeConfig<N = never> {
   /** Directories with one role a file, relative to the configuration. */
   readonly recipes?: string | readonly string[]
   readonly roles?: readonly Role<N>[]
-  /** Hear of every run, e.g. to report it elsewhere. */
+  /** Receive the events of every run, e.g. to report it elsewhere. */
   readonly handlers?: readonly Handlers[]
 }
 
@@ -47,7 +47,7 @@ export interface UserRecipesDraft<N> {
 }
 
 /**
- * The same where some of the files may have mistakes.
+ * Loads the recipes, and returns the mistakes in some of the files beside those that could be loaded.
  * @throws ConvergeError where the configuration or a packed directory cannot be loaded
  */
 export async function draftUserRecipes<N>(
@@ -75,7 +75,7 @@ export async function draftUserRecipes<N>(
       if (kind === 'config') takeConfig({ value: configOf<N>(exports.default, file), file })
       else roles.push(...rolesIn<N>(exports, file, problems))
   }
-  problems.push(...namedTwice(roles))
+  problems.push(...duplicateRoles(roles))
   return { user: { roles: roles.map(({ role }) => role), handlers }, problems }
 }
 
@@ -84,13 +84,13 @@ interface Configuration<N> {
   readonly file: string
 }
 
-/** Where recipes are, and the words by which the user asked for them. */
+/** A directory of recipes, with the option or the key that names it, for messages. */
 export interface RecipeDirectory {
   readonly path: string
-  readonly named: string
+  readonly origin: string
 }
 
-/** The configuration, and all directories with recipes: those of the options, and those that the configuration names. */
+/** Finds the configuration and all directories with recipes: those of the options, and those that the configuration names. */
 export async function recipeDirectoriesOf<N>(
   directories: readonly string[],
   config: string | null,
@@ -101,11 +101,11 @@ export async function recipeDirectoriesOf<N>(
 }> {
   const file = config ?? configInWorkingDirectory()
   if (config !== null && !fs.existsSync(config)) throw missingFile(config, `--config ${config}`)
-  const recipeDirectories = directories.map((path) => ({ path, named: `--recipes ${path}` }))
+  const recipeDirectories = directories.map((path) => ({ path, origin: `--recipes ${path}` }))
   if (file === undefined) return { configuration: null, recipeDirectories }
   const value = configOf<N>((await loadModule(file, await options())).default, file)
   for (const directory of [value.recipes ?? []].flat())
-    recipeDirectories.push({ path: resolve(file, '..', directory), named: `recipes in ${file}: ${directory}` })
+    recipeDirectories.push({ path: resolve(file, '..', directory), origin: `recipes in ${file}: ${directory}` })
   return { configuration: { value, file }, recipeDirectories }
 }
 
@@ -129,14 +129,14 @@ function configInWorkingDirectory(): string | undefined {
 }
 
 async function loadDirectory<N>(
-  { path, named }: RecipeDirectory,
+  { path, origin }: RecipeDirectory,
   options: () => Promise<BundleOptions>,
   problems: ConvergeError[],
   loaded: Set<string>,
 ): Promise<FoundRole<N>[]> {
   const before = problems.length
   if (!fs.existsSync(path)) {
-    problems.push(missingFile(path, named))
+    problems.push(missingFile(path, origin))
     return []
   }
   const roles: FoundRole<N>[] = []
@@ -185,14 +185,14 @@ function notExported(files: readonly string[]): ConvergeError[] {
 }
 
 function rolesIn<N>(exported: Record<string, unknown>, file: string, problems: ConvergeError[]): FoundRole<N>[] {
-  const { default: standard, ...others } = exported
+  const { default: defaultExport, ...others } = exported
   // module.exports = role(...)
-  const candidates = new Set([exported, standard, ...Object.values(others)].flat().filter(isRole))
-  if ('default' in exported && candidates.size === 0) problems.push(noRole(file, standard))
+  const candidates = new Set([exported, defaultExport, ...Object.values(others)].flat().filter(isRole))
+  if ('default' in exported && candidates.size === 0) problems.push(noRole(file, defaultExport))
   return [...candidates].map((role) => ({ role: role as Role<N>, file }))
 }
 
-/** The recipes of a directory, or the one that is named itself. */
+/** Lists the recipe files of a directory; the path itself if it is a file. */
 export function filesOf(path: string): string[] {
   if (!fs.statSync(path).isDirectory()) return [path]
   return fs
@@ -215,13 +215,13 @@ export function newFiles(files: readonly string[], loaded: Set<string>): string[
 }
 
 function noRole(file: string, exported: unknown): ConvergeError {
-  const what =
+  const description =
     exported === undefined
       ? 'undefined'
       : typeof exported === 'function'
         ? 'a function'
         : `${typeof exported === 'object' ? 'an' : 'a'} ${typeof exported}`
-  return new ConvergeError(`its default export is not a role, but ${what}`, {
+  return new ConvergeError(`its default export is not a role, but ${description}`, {
     code: 'NO_ROLE',
     source: { file },
     hint: "export default role('name', { deploy(r, node) { ... } })",
@@ -230,11 +230,11 @@ function noRole(file: string, exported: unknown): ConvergeError {
 }
 
 /** Reports roles with the same name: --role could mean either. */
-function namedTwice<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
+function duplicateRoles<N>(roles: readonly FoundRole<N>[]): ConvergeError[] {
   return roles.flatMap(({ role, file }, index) => {
     const first = roles.slice(0, index).find((earlier) => earlier.role.name === role.name && earlier.role !== role)
     if (first === undefined) return []
-    const [firstLocation, second] = [first, { role, file }].map(placeOf).sort(byLine) as [
+    const [firstLocation, second] = [first, { role, file }].map(locationOf).sort(byLine) as [
       SourceLocation,
       SourceLocation,
     ]
@@ -257,8 +257,8 @@ function byLine(one: SourceLocation, other: SourceLocation): number {
   return one.file === other.file ? (one.line ?? 0) - (other.line ?? 0) : 0
 }
 
-/** The line of the role, if it is in the file that exports it. */
-function placeOf<N>({ role, file }: FoundRole<N>): SourceLocation {
+/** Returns the line of the role, if the file that exports it defines it; else only the file. */
+function locationOf<N>({ role, file }: FoundRole<N>): SourceLocation {
   const source = role.source?.()
   return source?.file === file ? source : { file }
 }
@@ -290,8 +290,8 @@ function configOf<N>(value: unknown, file: string): ConvergeConfig<N> {
   return value as ConvergeConfig<N>
 }
 
-function missingFile(path: string, named: string): ConvergeError {
-  return new ConvergeError(`${named}: there is no such file or directory`, {
+function missingFile(path: string, origin: string): ConvergeError {
+  return new ConvergeError(`${origin}: there is no such file or directory`, {
     code: 'NO_FILE',
     hint: isAbsolute(path)
       ? 'check the path'

@@ -96,7 +96,7 @@ function transforms(schema: Schema): boolean {
   return partsOf(schema, '').some(([part]) => transforms(part as Schema))
 }
 
-/** The schemas directly within a schema, with their paths. A lazy schema may contain itself, and counts as without parts. */
+/** Returns the schemas directly within a schema, with their paths; none for a lazy schema, which may contain itself. */
 function partsOf(schema: Schema, path: string): (readonly [z.core.$ZodType, string])[] {
   const { def } = schema._zod
   switch (def.type) {

@@ -1,4 +1,4 @@
-/** Whether an app is up, who stopped it on purpose, and who closed its site. */
+/** Describes whether an app is up, who stopped it on purpose, and who closed its site. */
 
 export interface IntendedStop {
   readonly by: string

@@ -34,4 +34,4 @@ export function maskCommits(range: CommitRange, mask: (text: string) => string):
 }
 
 /** Commits that a report lists at most. */
-export const mostListedCommits = 20
+export const maxListedCommits = 20

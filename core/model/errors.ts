@@ -1,4 +1,4 @@
-/** The one error class of the engine, and how it reads to a person. */
+/** Defines the error class of the engine, and converts what was thrown to it. */
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
@@ -75,7 +75,7 @@ export class ConvergeError extends Error {
   }
 
   /** Adds a hint, unless the error has one already. */
-  hinted(hint: string): ConvergeError {
+  withHint(hint: string): ConvergeError {
     if (this.hint !== undefined) return this
     const { message, code, attempted, resource, source, attribute, output, recovery, usage, cause } = this
     return new ConvergeError(message, {
@@ -93,7 +93,7 @@ export class ConvergeError extends Error {
   }
 
   /**
-   * The same error with every text in it passed through `mask`; its cause, which is never printed, is dropped.
+   * Returns the error with every text in it passed through `mask`; its cause, which is never printed, is dropped.
    * @param maskOutput for the output of commands; default: the same
    */
   masked(mask: (text: string) => string, maskOutput = mask): ConvergeError {
@@ -130,7 +130,7 @@ export class InvalidInput extends ConvergeError {
     })
   }
 
-  /** The same with each problem replaced. */
+  /** Returns the same error with each problem replaced. */
   mapped(replace: (problem: ConvergeError) => ConvergeError): InvalidInput {
     return new InvalidInput(this.problems.map(replace), this.summary)
   }
@@ -156,13 +156,13 @@ export class InvalidInput extends ConvergeError {
 
 /** Throws the problems: none, the only one, or all of them as one error without duplicates. */
 export function throwProblems(problems: readonly ConvergeError[], summary?: string): void {
-  const one = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
-  const [first, ...more] = one.values()
-  if (more.length > 0) throw new InvalidInput([...one.values()], summary)
+  const distinct = new Map(problems.map((problem) => [JSON.stringify(problem), problem]))
+  const [first, ...more] = distinct.values()
+  if (more.length > 0) throw new InvalidInput([...distinct.values()], summary)
   if (first) throw first
 }
 
-/** Each problem of what was thrown, to report it with others; anything but wrong input is thrown again. */
+/** Returns each problem of what was thrown, to report it with others; anything but wrong input is thrown again. */
 export function problemsOf(error: unknown): readonly ConvergeError[] {
   if (!(error instanceof ConvergeError && error.usage)) throw error
   return error instanceof InvalidInput ? error.problems : [error]
@@ -172,12 +172,12 @@ export function describeLocation(source: SourceLocation): string {
   return [source.file, source.line, source.column].filter((part) => part !== undefined).join(':')
 }
 
-/** Wraps whatever was thrown; system errors keep their code and get a hint where one is known. */
 /** Decides whether a value or a program is nested more deeply than the stack of JavaScript allows. */
 export function isStackOverflow(thrown: unknown): boolean {
   return thrown instanceof RangeError && /call stack/.test(thrown.message)
 }
 
+/** Wraps whatever was thrown; system errors keep their code and get a hint where one is known. */
 export function asConvergeError(thrown: unknown): ConvergeError {
   if (thrown instanceof ConvergeError) return thrown
   if (!(thrown instanceof Error)) return new ConvergeError(String(thrown), { code: 'INTERNAL', cause: thrown })
@@ -197,7 +197,7 @@ export function asConvergeError(thrown: unknown): ConvergeError {
       hint: 'change to a directory that exists (cd), then run again',
       cause: thrown,
     })
-  const hint = ['EACCES', 'EPERM'].includes(system.code) ? permissionMessage() : systemHints[system.code]
+  const hint = ['EACCES', 'EPERM'].includes(system.code) ? permissionHint() : systemHints[system.code]
   const object = system.path ?? system.hostname
   const suffix = object === undefined ? '' : ` ${object}`
   const call = callNames[system.syscall] ?? system.syscall.replace(/^uv_/, '')
@@ -276,8 +276,8 @@ const systemMessages: Readonly<Record<string, string>> = {
   EBADF: 'it is not open for this',
 }
 
-/** Root meets these as well: on NFS, on what is immutable, in a container. */
-function permissionMessage(): string {
+/** Advises root too, who meets such errors on NFS, on what is immutable, and in a container. */
+function permissionHint(): string {
   return process.getuid?.() === 0
     ? 'find out what keeps root out: an immutable file (lsattr), a file system that does not trust root (NFS), a container'
     : 'run as root, or give --prefix DIR to work below a directory of your own'

@@ -1,4 +1,4 @@
-/** Shortens the output of a command to its first and last lines: reasons stand at either end. */
+/** Shortens the output of a command to its first and last lines, because the reason of a failure is at one of the ends. */
 
 const [firstLines, lastLines] = [20, 50]
 const longestLine = 1000

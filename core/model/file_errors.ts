@@ -1,9 +1,9 @@
-/** Errors for files that converge refuses to read, and what to do where the content is only a cache. */
+/** Builds the errors for files that converge refuses to read, and reads and writes files that it can create again. */
 import type { FileKind, Host, HostReader, ReadOptions, WriteOptions } from '../host/types.ts'
 import { shellWords } from '../text/shell.ts'
 import { ConvergeError } from './errors.ts'
 
-/** Errors of calls on an open file do not contain its path: adds it. */
+/** Adds the path to errors of calls on an open file, which do not contain it. */
 export function withPathInErrors<T>(path: string, work: () => T): T {
   try {
     return work()
@@ -36,7 +36,7 @@ export function inTheWay(message: string, path: string): ConvergeError {
   })
 }
 
-/** For a path in the options or files of the user. */
+/** Builds the error for a path in the options or files of the user. */
 export function inputNotAFile(path: string, stat: { readonly mode: number }): ConvergeError {
   const hint = 'name a regular file'
   return new ConvergeError(notAFileMessage(path, stat), { code: 'NOT_A_FILE', hint, usage: true })
@@ -51,7 +51,7 @@ export function fileTooLarge(path: string, size: number | null, limit: number): 
   })
 }
 
-/** For a path of an account other than root, if that account may not read what the path leads to. */
+/** Builds the error for a path that an account other than root controls, and that leads to a file it may not read. */
 export function notReadable(path: string, cause: NodeJS.ErrnoException): ConvergeError {
   const reasons: Record<string, string> = {
     ELOOP: 'its links change, or lead in a circle',
@@ -64,14 +64,14 @@ export function notReadable(path: string, cause: NodeJS.ErrnoException): Converg
 
 const refusals = new Set(['NOT_A_FILE', 'FILE_TOO_LARGE', 'NOT_READABLE', 'UNSAFE_PATH'])
 
-/** Whether a file was refused for what it is, as opposed to a failure of the system. */
+/** Decides whether converge refused a file because of its kind, size or path, as opposed to a failure of the system. */
 export function isRefusal(error: unknown): boolean {
   return error instanceof ConvergeError && refusals.has(error.code)
 }
 
 /**
- * The text of a file that converge can write again, such as a mark or a cache.
- * @returns null where there is none, and where something else has taken its place
+ * Reads a file that converge can write again, such as a mark or a cache.
+ * @returns null if it does not exist, or is refused
  */
 export function readDisposable(host: HostReader, path: string, options: ReadOptions = {}): string | null {
   try {
@@ -82,7 +82,7 @@ export function readDisposable(host: HostReader, path: string, options: ReadOpti
   }
 }
 
-/** Writes such a file, and removes a directory in its place: a rename replaces everything else. */
+/** Writes a file that converge can write again. It removes a directory in its place; a rename replaces everything else. */
 export function writeDisposable(host: Host, path: string, text: string, options: WriteOptions): void {
   if (host.lstat(path)?.kind === 'directory') host.remove(path)
   host.writeFile(path, text, options)

@@ -40,7 +40,7 @@ function marksOf({ source, attribute }: ConvergeError): string[] {
   return attribute === undefined ? location : [...location, `attribute ${attribute}`]
 }
 
-/** File after file, each from top to bottom. */
+/** Sorts the problems: file after file, each from top to bottom. */
 export function byPosition(problems: readonly ConvergeError[]): ConvergeError[] {
   const files = [...new Set(problems.map(({ source }) => source?.file))]
   const position = ({ source }: ConvergeError) => [files.indexOf(source?.file), source?.line ?? 0, source?.column ?? 0]

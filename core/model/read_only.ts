@@ -2,7 +2,7 @@
 import type { Host, HostReader } from '../host/types.ts'
 import { ConvergeError, type SourceLocation } from './errors.ts'
 
-const writing: Readonly<Record<Exclude<keyof Host, keyof HostReader>, true>> = {
+const writingFunctions: Readonly<Record<Exclude<keyof Host, keyof HostReader>, true>> = {
   writeFile: true,
   makeDirectory: true,
   replaceLink: true,
@@ -33,7 +33,7 @@ export function readOnly(
 ): HostReader {
   return new Proxy(host, {
     get(target, name) {
-      if (Object.hasOwn(writing, name)) return () => refuse(caller, String(name), locate?.(new Error().stack))
+      if (Object.hasOwn(writingFunctions, name)) return () => refuse(caller, String(name), locate?.(new Error().stack))
       const member: unknown = Reflect.get(target, name, target)
       return typeof member === 'function' ? member.bind(target) : member
     },

@@ -71,11 +71,11 @@ export interface ResourceImplementation<P, S, O extends object> {
    * so that the run writes the real text and reports it. Props may still be references.
    */
   makeReadable?(host: Host, props: P): void
-  /** The current state; no side effects. Synchronous if it reads only local files. */
+  /** Reads the current state; no side effects. Synchronous if it reads only local files. */
   read(host: HostReader, props: P, context: Context): S | Promise<S>
   /** Pure: what the state should become. Throws, with a hint, for what may not be replaced. */
   desired(props: P, now: S, context: Context): S
-  /** Makes it so. */
+  /** Changes the host to the desired state. */
   apply(host: Host, props: P, change: { readonly now: S; readonly desired: S }, context: Context): void | Promise<void>
   /** Called where there is nothing to do: may write records, such as what a service was found to run, and nothing else. */
   settle?(host: Host, props: P, state: S, context: Context): void | Promise<void>

@@ -14,12 +14,12 @@ export const mask = '********'
  * Marks a line of masked text that differs from a line of another text only in its secrets, so that a diff shows both; the
  * diff removes it (U+2063, an invisible separator).
  */
-export const differs = '\u2063'
+export const differenceMark = '\u2063'
 
 /** Length from which a value is masked: masking shorter ones would garble every text and hide nothing. */
 const minLength = 4
 /** Each line of a secret with several lines is masked from this length on, and a shorter one if it has letters and digits. */
-const longLine = 8
+const minLineLength = 8
 
 /** A set of texts that are never displayed or stored; `mask` replaces each occurrence in any spelling. */
 export class Secrets {
@@ -121,7 +121,7 @@ function secretLines(value: string): string[] {
 /** Short words such as `true` or `}` would garble what is printed and hide nothing. */
 function isSecretLine(line: string, isInKey: boolean): boolean {
   if (line.startsWith('-----')) return false
-  return isInKey || line.length >= longLine || (/[A-Za-z]/.test(line) && /\d/.test(line))
+  return isInKey || line.length >= minLineLength || (/[A-Za-z]/.test(line) && /\d/.test(line))
 }
 
 function encodedForms(value: string): readonly string[] {

@@ -1,4 +1,4 @@
-/** The resources to which --only and --skip limit a run. */
+/** Defines the patterns with which --only and --skip limit a run. */
 
 /** Patterns as the command line gives them: TYPE, or TYPE/KEY with `*` and `?` in both. */
 export interface Selection {

@@ -1,7 +1,7 @@
 /** Marks HTTP tests of a release, so that a web server under maintenance lets them pass. */
 import type { Response } from '../host/types.ts'
 
-/** A request with it, from the host itself, reaches the app while visitors get the maintenance page. */
+/** Header of requests from the host itself that reach the app while visitors get the maintenance page. */
 export const testHeader = 'X-Converge-Test'
 export const testHeaderValue = 'smoke-test'
 

@@ -1,4 +1,4 @@
-/** Decodes text of the user's files: UTF-8 and nothing else, so that no character is replaced without a word. */
+/** Decodes text of the user's files as UTF-8, and refuses other encodings, so that no character is replaced silently. */
 import { ConvergeError } from './errors.ts'
 
 /** Byte order marks of other encodings; the longer one first, since it begins with the shorter one. */
@@ -38,26 +38,26 @@ function otherEncoding(bytes: Buffer): string | null {
 }
 
 function invalidByte(bytes: Buffer, file: string): ConvergeError {
-  const at = firstInvalid(bytes)
-  const before = bytes.subarray(0, at).toString('utf8')
+  const offset = firstInvalid(bytes)
+  const before = bytes.subarray(0, offset).toString('utf8')
   const line = before.split('\n').length
   const column = [...before.slice(before.lastIndexOf('\n') + 1)].length + 1
-  const byte = `0x${(bytes[at] ?? 0).toString(16).padStart(2, '0')}`
-  return notUtf8(file, `${file} is not UTF-8: byte ${byte} at offset ${at}`, {
+  const byte = `0x${(bytes[offset] ?? 0).toString(16).padStart(2, '0')}`
+  return notUtf8(file, `${file} is not UTF-8: byte ${byte} at offset ${offset}`, {
     hint: `convert it, for example from Latin-1: iconv -f ISO-8859-1 -t UTF-8 ${file}`,
     line,
     column,
   })
 }
 
-/** The longest valid beginning ends where decoding it and encoding it again gives other bytes. */
+/** Finds the first byte that decoding and encoding again changes. */
 function firstInvalid(bytes: Buffer): number {
   const again = Buffer.from(bytes.toString('utf8'), 'utf8')
-  let at = 0
-  while (at < bytes.length && bytes[at] === again[at]) at++
+  let offset = 0
+  while (offset < bytes.length && bytes[offset] === again[offset]) offset++
   // The replacement character may begin with the same byte as what it replaces.
-  while (at > 0 && ((bytes[at] ?? 0) & 0xc0) === 0x80 && !isWhole(bytes.subarray(0, at))) at--
-  return at
+  while (offset > 0 && ((bytes[offset] ?? 0) & 0xc0) === 0x80 && !isWhole(bytes.subarray(0, offset))) offset--
+  return offset
 }
 
 function isWhole(bytes: Buffer): boolean {

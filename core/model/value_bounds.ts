@@ -1,4 +1,4 @@
-/** Where a value ends: quoted, a word, a list, or a block of indented lines. */
+/** Finds where a value begins and ends in a text: a quoted value, a word, a list, or a block of indented lines. */
 import { isIdentityName } from './secret_names.ts'
 
 /** From the first character of a value to the one after its last, without simple quotes around it. */
@@ -21,7 +21,7 @@ export function endOfQuoted(text: string, at: number): Bounds {
     return { start: at + open.length, end: close === -1 || close > lineEnd ? lineEnd : close }
   }
   const end = closingQuote(text, at)
-  if (!continues(text, end + 1)) return { start: at + 1, end }
+  if (!continuesWord(text, end + 1)) return { start: at + 1, end }
   return { start: at, end: endOfWord(text, at, false).end }
 }
 
@@ -29,7 +29,7 @@ export function endOfQuoted(text: string, at: number): Bounds {
 const nextSetting = /^[,;][^\S\n]?[\w.-]+=["']/
 const longestSetting = 80
 
-/** The index of the quote that closes the one at `at`; the end of the line if there is none. */
+/** Finds the quote that closes the one at `at`; the end of the line if there is none. */
 function closingQuote(text: string, at: number): number {
   const quote = text.charAt(at)
   for (let index = at + 1; index < text.length && index - at < longestValue; index++) {
@@ -45,8 +45,8 @@ function closingQuote(text: string, at: number): number {
   return Math.min(text.length, at + longestValue)
 }
 
-/** Whether a shell would take what stands behind a quote as part of the same word. */
-function continues(text: string, at: number): boolean {
+/** Decides whether a shell would take the text after a quote as part of the same word. */
+function continuesWord(text: string, at: number): boolean {
   return /^(?:[\w\\$%@!*?+~^=-]|["'][\w\\$])/.test(text.slice(at, at + 2))
 }
 
@@ -92,7 +92,7 @@ function isWithinWord(text: string, at: number): boolean {
 
 const farthestQuote = 1000
 
-/** The quote that encloses an index of a line, such as that of the whole URL around `?token=…`; null where there is none. */
+/** Finds the quote that encloses an index of a line, such as that of the whole URL around `?token=…`; null if there is none. */
 function quoteAround(text: string, at: number): string | null {
   const begin = Math.max(text.lastIndexOf('\n', at - 1) + 1, at - farthestQuote)
   let open: string | null = null
@@ -106,7 +106,10 @@ function quoteAround(text: string, at: number): string | null {
   return open
 }
 
-/** The scalars within brackets, without the keys of objects. @param at of the opening bracket */
+/**
+ * Finds the scalars within brackets, without the keys of objects.
+ * @param at of the opening bracket
+ */
 export function valuesWithin(text: string, at: number): readonly Bounds[] {
   const end = closingBracket(text, at)
   const found: Bounds[] = []
@@ -139,7 +142,7 @@ function closingBracket(text: string, at: number): number {
 
 const blockScalar = /[|>][+-]?\d?[+-]?[^\S\n]*(?:#.*)?(?=\n)/y
 
-/** The lines below a name whose value they are: indented more than the name. Null where the value is on the name's own line. */
+/** Finds the values in the lines below a name that are indented more than it; null if the value is on the name's own line. */
 export function indentedBlock(text: string, name: number, at: number): readonly Bounds[] | null {
   blockScalar.lastIndex = at
   const isScalar = blockScalar.test(text)

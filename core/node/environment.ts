@@ -1,4 +1,4 @@
-/** Attributes from the environment, meant for secrets that should stand in no file. */
+/** Reads attributes from the environment, for secrets that should stand in no file. */
 import { ConvergeError, throwProblems } from '../model/errors.ts'
 import type { Layer } from './layer.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -6,7 +6,8 @@ import { formatPath, type KeyPath } from './path.ts'
 const prefix = 'CONVERGE_ATTR_'
 
 /**
- * `CONVERGE_ATTR_plone_instances__relstorage__db__password=...` as a layer of the kind `deployment`, with `__` between keys.
+ * Returns variables such as `CONVERGE_ATTR_plone_instances__relstorage__db__password` as a layer of the kind `deployment`.
+ * `__` is between keys.
  * Whole numbers, `true`, `false`, `null` and JSON text in quotes are taken as JSON; all else is text as it stands.
  *
  * @returns null where no such variable is set

@@ -13,7 +13,7 @@ import { knownDefaults } from './valid_part.ts'
 export interface Origin {
   /** `schema` for a default. */
   readonly kind: LayerKind | 'schema'
-  /** `file:line:column`, or what else it comes from. */
+  /** `file:line:column`, or the name of another source. */
   readonly from: string
   readonly source?: SourceLocation | undefined
   /** The value in that layer; undefined if a patch removes the key. */
@@ -95,13 +95,13 @@ function explainLeaf(node: Node<unknown>, path: KeyPath, secrets: Secrets): Expl
   return { path: formatPath(path), value: show(value), sensitive: isSensitive(node.schemas, path, node.names), origins }
 }
 
-/** All attributes for display: sensitive values are masked, however short, and secrets within other texts as well. */
+/** Returns all attributes for display: sensitive values are masked, however short, and secrets within other texts as well. */
 export function shownAttributes(original: Node<unknown>): unknown {
   const node = withoutMissing(original)
   return hide(node.attributes, [], node, secretsOf(node))
 }
 
-/** The same node; reading a required attribute that no layer sets returns its known defaults instead of an error. */
+/** Returns the node with attributes of which a required one that no layer sets has its known defaults, and does not throw. */
 function withoutMissing(node: Node<unknown>): Node<unknown> {
   const attributes: Record<string, unknown> = {}
   for (const key of Object.keys(node.attributes as object)) {

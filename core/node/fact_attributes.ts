@@ -59,7 +59,7 @@ const makers = {
 
 const schemas = new Map<string, z.ZodType>()
 
-/** Schemas of the facts that attributes may state; made when asked for. */
+/** Returns the schema of a fact that attributes may state, and creates it the first time; undefined for other keys. */
 export function factSchema(key: string): z.ZodType | undefined {
   if (!Object.hasOwn(makers, key)) return undefined
   const schema = schemas.get(key) ?? makers[key as keyof typeof makers]()
@@ -70,7 +70,7 @@ export function factSchema(key: string): z.ZodType | undefined {
 export const factKeys: readonly string[] = Object.keys(makers)
 
 /**
- * The facts as the lowest layer of attributes. If the JSON has no `opsworks.instance`, this host is put there. If it has one,
+ * Returns the facts as the lowest layer of attributes. If the JSON has no `opsworks.instance`, this host is put there. If it has one,
  * nothing is added to it, because it may describe another host.
  *
  * @param instance name of this host for `opsworks.instance`, or null where the JSON has one

@@ -1,4 +1,4 @@
-/** Facts: what this host is, read from the kernel and a few files, without starting a process. */
+/** Gathers the facts about this host from the kernel and a few files, without starting a process. */
 import { existsSync, readFileSync } from 'node:fs'
 import * as os from 'node:os'
 
@@ -75,13 +75,13 @@ const thisHost: FactSources = {
 /** Gathers the facts; takes less than a millisecond. */
 export function gatherFacts(sources: FactSources = thisHost): Facts {
   const [uid, gid] = [process.getuid?.() ?? -1, process.getgid?.() ?? -1]
-  const full = sources.hostname()
+  const hostname = sources.hostname()
   return Object.freeze({
     cpu: Object.freeze({ total: os.availableParallelism() }),
     memory: Object.freeze({ total: os.totalmem() }),
     platform: Object.freeze(platformOf(sources.read('/etc/os-release') ?? sources.read('/usr/lib/os-release') ?? '')),
-    hostname: full.split('.', 1)[0] ?? full,
-    fqdn: fullName(full, sources.read('/etc/hosts') ?? ''),
+    hostname: hostname.split('.', 1)[0] ?? hostname,
+    fqdn: fullName(hostname, sources.read('/etc/hosts') ?? ''),
     addresses: Object.freeze(addresses()),
     kernel: os.release(),
     init: sources.exists('/run/systemd/system') ? 'systemd' : 'other',
@@ -106,7 +106,7 @@ function platformOf(release: string): Facts['platform'] {
   }
 }
 
-/** The host name itself where it has a domain, else the first name with one on its line of /etc/hosts. */
+/** Returns the host name with its domain: itself if it has one, else the first such name on its line of /etc/hosts. */
 function fullName(hostname: string, hosts: string): string | null {
   if (hostname.includes('.')) return hostname
   for (const row of hosts.split('\n')) {
@@ -123,7 +123,7 @@ function addresses(): Address[] {
   )
 }
 
-/** The name of a number in passwd(5) or group(5). */
+/** Finds the name of a number in the text of passwd(5) or group(5). */
 function nameOf(id: number, table: string | null): string | null {
   for (const row of table?.split('\n') ?? []) {
     const [name, , number] = row.split(':')

@@ -1,4 +1,4 @@
-/** Recognises files of other tools that are not attributes, and explains what to do with each. */
+/** Recognizes files of other tools that are not attributes, and explains what to do with each. */
 import { ConvergeError, type SourceLocation } from '../model/errors.ts'
 import { shellWord } from '../text/shell.ts'
 import { isObject, type JsonObject } from './merge.ts'
@@ -26,7 +26,7 @@ export function foreignFileError(
   return found && errorOf(found, source, expected)
 }
 
-/** The same for a YAML template of CloudFormation, whose short functions such as !Ref no other reader understands. */
+/** Returns an error for a YAML template of CloudFormation, whose short functions such as !Ref no other reader understands. */
 export function foreignTextError(text: string, file: string): ConvergeError | undefined {
   if (!/^['"]?AWSTemplateFormatVersion\b/m.test(text)) return undefined
   return errorOf(template({}, shellWord(file)), { file }, 'attributes')
@@ -89,7 +89,7 @@ function template({ Resources }: JsonObject, file: string): ForeignFile {
 }
 
 /** Output of `aws opsworks describe-*`, by the key of its list. */
-const described: Readonly<Record<string, (file: string) => string>> = {
+const awsHints: Readonly<Record<string, (file: string) => string>> = {
   Stacks: (file) => `take the custom JSON out of it: jq -r '.Stacks[0].CustomJson' ${file} > custom.json`,
   StackSummary: () => 'describe-stacks prints the custom JSON; hosts, layers and apps belong in a stack file',
   Layers: (file) =>
@@ -116,10 +116,10 @@ const otherLists = [
   'TimeBasedAutoScalingConfigurations',
 ]
 
-const description: Recognizer = (value, file) => {
+const awsDescription: Recognizer = (value, file) => {
   const [key = '', ...more] = Object.keys(value).filter((one) => one !== 'NextToken' && one !== 'ResponseMetadata')
-  if (more.length > 0 || (!Object.hasOwn(described, key) && !otherLists.includes(key))) return undefined
-  const hint = Object.hasOwn(described, key) ? described[key]?.(file) : undefined
+  if (more.length > 0 || (!Object.hasOwn(awsHints, key) && !otherLists.includes(key))) return undefined
+  const hint = Object.hasOwn(awsHints, key) ? awsHints[key]?.(file) : undefined
   return {
     description: `what aws opsworks prints for ${key}`,
     hint: hint ?? 'it holds no attributes: leave the file out',
@@ -140,7 +140,16 @@ const nodeJson: Recognizer = ({ opsworks, deploy, layers, hosts }, file) =>
     : undefined
 
 const stackKeys = [
-  ...['region', 'layers', 'hosts', 'apps', 'custom_json', 'recipes', 'ssh', 'health', 'environments', 'runtime'],
+  'region',
+  'layers',
+  'hosts',
+  'apps',
+  'custom_json',
+  'recipes',
+  'ssh',
+  'health',
+  'environments',
+  'runtime',
 ]
 
 const noStackFile: Recognizer = (value) => {
@@ -163,4 +172,4 @@ const npmPackage: Recognizer = (value) =>
     ? { description: 'a package.json of npm', hint: 'name a file with attributes' }
     : undefined
 
-const recognizers = [chefNode, chefRole, dataBag, cloudFormation, description, terraform, npmPackage]
+const recognizers = [chefNode, chefRole, dataBag, cloudFormation, awsDescription, terraform, npmPackage]

@@ -11,24 +11,25 @@ import { Derived, isShared } from './shared_values.ts'
 export interface UnknownKey {
   readonly path: KeyPath
   /** The known name it may have been meant for. */
-  readonly near: string | undefined
+  readonly suggestion: string | undefined
 }
 
 export interface Inspection {
-  /** The first of them. */
+  /** The first unknown keys. */
   readonly unknown: readonly UnknownKey[]
-  /** How many there are beside those. */
-  readonly more: number
+  /** Number of further unknown keys. */
+  readonly unlisted: number
   readonly secrets: readonly string[]
 }
 
-/** Unknown keys that are listed one by one, and keys for which the nearest name is looked for, in each object's schema. */
-const mostListed = 50
-const mostCompared = 1000
+/** Unknown keys that are listed one by one. */
+const maxListed = 50
+/** Unknown keys of each object's schema for which the nearest name is looked for: each is compared with all its names. */
+const maxCompared = 1000
 
 type Schema = z.core.$ZodType
 
-/** The nearest known name of each unknown key, by the known names. A stack of a thousand hosts has the same few keys a thousand times. */
+/** The nearest name of each unknown key, by the known names: a stack of a thousand hosts has the same few keys in each. */
 type NearNames = Map<ReadonlySet<string>, Map<string, string | undefined>>
 
 /**
@@ -47,7 +48,7 @@ export function inspect(
     walk.enter(key, child, schema, isDeclared(schema) ? 'declared' : isNamedSecret(key, child, ownNames) && 'named')
     if (schema === undefined && !foreign.has(key)) walk.add([key], walk.nearOf(key, names))
   }
-  return walk.found()
+  return walk.result()
 }
 
 const ofShared = new Derived<string, Map<Schema | undefined, Inspection>>()
@@ -61,7 +62,7 @@ class Walk {
   private more = 0
   private readonly secrets = new Set<string>()
   private readonly path: (string | number)[] = []
-  /** Tells walks apart whose names of secrets differ. */
+  /** Key of the stored findings: walks with other names of secrets find other secrets. */
   private readonly names: string
 
   constructor(
@@ -71,8 +72,8 @@ class Walk {
     this.names = JSON.stringify([ownNames.secret, ownNames.open])
   }
 
-  found(): Inspection {
-    return { unknown: this.unknown, more: this.more, secrets: [...this.secrets] }
+  result(): Inspection {
+    return { unknown: this.unknown, unlisted: this.more, secrets: [...this.secrets] }
   }
 
   enter(key: string | number, value: unknown, schema: Schema | undefined, secret: Secrecy): void {
@@ -84,15 +85,14 @@ class Walk {
 
   /** @param key of an object at the current path */
   add(key: KeyPath, near: string | undefined): void {
-    if (this.unknown.length < mostListed) this.unknown.push({ path: [...this.path, ...key], near })
+    if (this.unknown.length < maxListed) this.unknown.push({ path: [...this.path, ...key], suggestion: near })
     else this.more++
   }
 
   nearOf(key: string, names: ReadonlySet<string>): string | undefined {
     const known = this.near.get(names) ?? new Map<string, string | undefined>()
     this.near.set(names, known)
-    // Each takes a comparison with every name there is.
-    if (!known.has(key) && known.size < mostCompared) known.set(key, nearName(key, [...names]))
+    if (!known.has(key) && known.size < maxCompared) known.set(key, nearName(key, [...names]))
     return known.get(key)
   }
 
@@ -102,24 +102,24 @@ class Walk {
     if (known !== undefined) return known
     const walk = new Walk(this.ownNames, this.near)
     walk.visit(value, schema, secret)
-    const found = walk.found()
+    const found = walk.result()
     bySchema.set(schema, found)
     return found
   }
 
-  private include({ unknown, more, secrets }: Inspection): void {
-    for (const { path, near } of unknown) this.add(path, near)
+  private include({ unknown, unlisted: more, secrets }: Inspection): void {
+    for (const { path, suggestion: near } of unknown) this.add(path, near)
     this.more += more
     for (const secret of secrets) this.secrets.add(secret)
   }
 
-  private visit(at: unknown, schema: Schema | undefined, secret: Secrecy): void {
-    if (typeof at !== 'object' || at === null) return this.note(at, secret)
-    if (Array.isArray(at)) return at.forEach((item, index) => void this.step(index, item, schema, secret))
+  private visit(value: unknown, schema: Schema | undefined, secret: Secrecy): void {
+    if (typeof value !== 'object' || value === null) return this.collectSecrets(value, secret)
+    if (Array.isArray(value)) return value.forEach((item, index) => void this.step(index, item, schema, secret))
     const names = schema === undefined ? undefined : knownKeys(schema)
-    const pair = secretOfPair(at as Readonly<Record<string, unknown>>, this.ownNames)
-    if (pair !== undefined) this.note(pair, 'named')
-    for (const [key, child] of Object.entries(at)) {
+    const pair = secretOfPair(value as Readonly<Record<string, unknown>>, this.ownNames)
+    if (pair !== undefined) this.collectSecrets(pair, 'named')
+    for (const [key, child] of Object.entries(value)) {
       if (names !== undefined && !names.has(key)) this.warnOfUnknownKey(key, names, bare(schema!).notes.open === true)
       this.step(key, child, schema, secret)
     }
@@ -135,11 +135,12 @@ class Walk {
   private warnOfUnknownKey(key: string, names: ReadonlySet<string>, open: boolean): void {
     const suggestion = this.nearOf(key, names)
     // Among keys of others a name counts as a slip only where hardly a letter differs: `id` is not meant for `ip`.
-    const slip = suggestion !== undefined && key.length > 4 && distance(inOrder(key), inOrder(suggestion)) <= 2
-    if (slip || !open) this.add([key], suggestion)
+    const isTypo =
+      suggestion !== undefined && key.length > 4 && distance(withSortedWords(key), withSortedWords(suggestion)) <= 2
+    if (isTypo || !open) this.add([key], suggestion)
   }
 
-  private note(scalar: unknown, secret: Secrecy): void {
+  private collectSecrets(scalar: unknown, secret: Secrecy): void {
     if (secret && (typeof scalar === 'number' || (typeof scalar === 'string' && !/^(true|false)?$/i.test(scalar))))
       this.secrets.add(String(scalar))
     // A URL, a command or a header may hold a secret.
@@ -157,17 +158,19 @@ function isNamedSecret(key: string, child: unknown, ownNames: OwnNames): boolean
   return typeof child !== 'object' || Array.isArray(child) || hasPluralSecretName(key)
 }
 
-/** The value of a pair whose name is secret, as in `{"Key": "DB_PASSWORD", "Value": "…"}`. */
+/** Returns the value of a pair whose name is secret, as in `{"Key": "DB_PASSWORD", "Value": "…"}`. */
 function secretOfPair(pair: Readonly<Record<string, unknown>>, ownNames: OwnNames): unknown {
   const entry = (pattern: RegExp) => Object.entries(pair).find(([key]) => pattern.test(key))?.[1]
   const name = entry(/^(?:key|name|variable)$/i)
   return typeof name === 'string' && hasSecretName(name, ownNames) ? entry(/^value$/i) : undefined
 }
 
-/** The nearest name by letters, in whatever order the words stand, or one that the key is a part of. */
+/** Returns the nearest name by letters, in whatever order the words stand, or one that the key is a part of. */
 function nearName(key: string, names: readonly string[]): string | undefined {
   if (!isComparable(key)) return undefined
-  const near = nearestBy(names, (name) => Math.min(distance(key, name), distance(inOrder(key), inOrder(name))))
+  const near = nearestBy(names, (name) =>
+    Math.min(distance(key, name), distance(withSortedWords(key), withSortedWords(name))),
+  )
   if (near !== undefined && near.distance <= Math.max(2, Math.floor(key.length / 3))) return near.name
   const part = names.find((name) => name.includes('_') && `_${name}_`.includes(`_${key}_`))
   return key.length < 4 ? undefined : part
@@ -185,8 +188,8 @@ function nearestBy(
   return best
 }
 
-/** `celery_enabled` and `enable_celery` differ by a letter once their words are in order. */
-function inOrder(name: string): string {
+/** Orders the words, so that `celery_enabled` and `enable_celery` differ by one letter only. */
+function withSortedWords(name: string): string {
   return name
     .toLowerCase()
     .split(/[_\W]+/)

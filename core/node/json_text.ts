@@ -32,29 +32,29 @@ export interface ParsedText {
   readonly locate: Locate
 }
 
-/** Errors of syntax that are read: a damaged text may have one for each of its characters. */
-const mostErrors = 100
+/** Errors of syntax that are reported: a damaged text may have one for each of its characters. */
+const maxErrors = 100
 
 class TooManyErrors extends Error {}
 
 /** The errors of a text; the parser ends when the list is full. */
 class LimitedErrors extends Array<ParseError> {
   override push(...errors: ParseError[]): number {
-    if (this.length >= mostErrors) throw new TooManyErrors()
+    if (this.length >= maxErrors) throw new TooManyErrors()
     return super.push(...errors)
   }
 }
 
 /** Blanks in a row: the second parser takes 20 bytes of memory for each, and a minute for 60 million. */
-const mostBlanks = 1_000_000
+const maxBlanks = 1_000_000
 
-/** Returns where too many blanks in a row begin; -1 without them. */
-function manyBlanksIn(text: string): number {
-  if (text.length <= mostBlanks) return -1
+/** Returns the offset at which too many blanks in a row begin; -1 without them. */
+function findLongBlanks(text: string): number {
+  if (text.length <= maxBlanks) return -1
   for (let start = text.search(/[ \t]/), at = start; start >= 0 && at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code !== 32 && code !== 9) start = at + 1
-    else if (at - start >= mostBlanks) return start
+    else if (at - start >= maxBlanks) return start
   }
   return -1
 }
@@ -68,10 +68,10 @@ const syntax = { allowTrailingComma: true, disallowComments: false }
  */
 export function parseJson(source: string): ParsedText {
   const text = source.replace(/^\uFEFF/, '')
-  const blanks = manyBlanksIn(text)
+  const blanks = findLongBlanks(text)
   if (blanks >= 0) {
     const isBlank = text.trim() === ''
-    const message = `more than ${mostBlanks.toLocaleString('en')} blanks in a row: remove them`
+    const message = `more than ${maxBlanks.toLocaleString('en')} blanks in a row: remove them`
     const problems = isBlank ? [] : [{ message, ...positionAt(text, blanks) }]
     return { value: undefined, numbers: [], problems, locate: () => ({ line: 1, column: 1 }) }
   }
@@ -85,11 +85,11 @@ export function parseJson(source: string): ParsedText {
   }
   try {
     const value = JSON.parse(text) as unknown
-    if (!hasOddNumber(text)) return { value, numbers: [], problems: [], locate }
+    if (!mayRequireSpelling(text)) return { value, numbers: [], problems: [], locate }
     tree ??= parseTree(text, [], syntax)
     return { value, numbers: writtenNumbers(text, tree), problems: [], locate }
   } catch {
-    // It has comments, or it is invalid: the second parser finds out.
+    // The text has comments, or is invalid: the second parser decides.
   }
   const errors = new LimitedErrors()
   try {
@@ -98,13 +98,13 @@ export function parseJson(source: string): ParsedText {
     if (!(error instanceof TooManyErrors)) throw error
   }
   // A text of blanks and comments alone is not an error of syntax.
-  const empty =
+  const isEmpty =
     tree === undefined &&
-    errors.length < mostErrors &&
+    errors.length < maxErrors &&
     errors.every(({ error }) => printParseErrorCode(error) === 'ValueExpected')
-  const problems = empty
+  const problems = isEmpty
     ? []
-    : firstOfEach(errors, text).map((error) => ({
+    : firstOfAdjacent(errors, text).map((error) => ({
         message: explainJsonError(error, text),
         ...positionAt(text, error.offset),
       }))
@@ -116,8 +116,8 @@ export function parseJson(source: string): ParsedText {
   }
 }
 
-/** Decides whether a number is written differently from how JavaScript prints it. */
-export const isOdd = (written: string, value = Number(written)) =>
+/** Decides whether the spelling of a number must be kept: JavaScript prints it differently, or it is not a whole number. */
+export const requiresSpelling = (written: string, value = Number(written)) =>
   !Number.isSafeInteger(value) || String(value) !== written
 
 /**
@@ -130,16 +130,16 @@ export function isInexact(written: string): boolean {
   return /^-?\d+$/.test(written) && BigInt(written) !== BigInt(Number(written))
 }
 
-/** Decides whether the text may contain such a number; digits in strings do not count. */
-function hasOddNumber(text: string): boolean {
+/** Decides whether the text may contain a number whose spelling must be kept; digits in strings do not count. */
+function mayRequireSpelling(text: string): boolean {
   let from = 0
-  const hasOddNumber = (end: number) =>
-    (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => isOdd(number))
+  const isInRange = (end: number) =>
+    (text.slice(from, end).match(/-?\d[\d.eE+-]*/g) ?? []).some((number) => requiresSpelling(number))
   for (const { start, end } of quotedTexts(text)) {
-    if (hasOddNumber(start)) return true
+    if (isInRange(start)) return true
     from = end
   }
-  return hasOddNumber(text.length)
+  return isInRange(text.length)
 }
 
 /** Returns the range of each string. A regular expression would run out of stack on a long one. */
@@ -164,7 +164,7 @@ function writtenNumbers(text: string, tree: Node | undefined): WrittenNumber[] {
   const visit = (node: Node, path: KeyPath): void => {
     if (node.type === 'number') {
       const written = text.slice(node.offset, node.offset + node.length)
-      if (isOdd(written)) found.push({ path, text: written })
+      if (requiresSpelling(written)) found.push({ path, text: written })
     } else if (node.type === 'array') node.children?.forEach((child, index) => void visit(child, [...path, index]))
     else
       for (const { children: [name, value] = [] } of node.children ?? [])
@@ -175,7 +175,7 @@ function writtenNumbers(text: string, tree: Node | undefined): WrittenNumber[] {
 }
 
 /** Merges errors with no word between them, because one typing error causes several for the characters after it. */
-function firstOfEach(errors: readonly ParseError[], text: string): ParseError[] {
+function firstOfAdjacent(errors: readonly ParseError[], text: string): ParseError[] {
   let end = -1
   return errors.filter(({ offset, length }) => {
     const apart = end === -1 || /[\w"]/.test(text.slice(end, offset))
@@ -192,7 +192,7 @@ export function positionAt(text: string, offset: number): Position {
   return { line, column: offset - start + 1 }
 }
 
-/** Does the same for many offsets of one text. */
+/** Returns a function that finds the positions of many offsets of one text. */
 function positionsIn(text: string): (offset: number) => Position {
   let starts: number[] | undefined
   return (offset) => {

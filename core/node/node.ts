@@ -10,10 +10,10 @@ import { derivedDefaults, isSensitive, type Schemas, secretDefaultsIn } from './
 import { objectLayer } from './parse_layer.ts'
 import { applyPatch, type Patched } from './patch.ts'
 import { type KeyPath, valueAt } from './path.ts'
-import { isGiven, layerThatSet, locateIn } from './setting_layer.ts'
+import { isSetByInput, layerThatSet, locateIn } from './setting_layer.ts'
 import { withoutPaths } from './valid_part.ts'
 import { validate } from './validate.ts'
-import { withVerbatim, writtenAt } from './written_numbers.ts'
+import { withVerbatimNumbers, writtenNumber } from './written_numbers.ts'
 
 export type DeepReadonly<T> = T extends readonly (infer E)[]
   ? readonly DeepReadonly<E>[]
@@ -70,7 +70,7 @@ export function buildNode<const S extends Schemas>(input: NodeInput<S>): Node<At
   return node
 }
 
-/** Does the same for invalid input: leaves out operations of patches that fail, and values that the schemas refuse. */
+/** Builds the node even from invalid input: leaves out failed operations of patches, and values that the schemas refuse. */
 export function draftNode<const S extends Schemas>({
   layers,
   facts,
@@ -78,7 +78,7 @@ export function draftNode<const S extends Schemas>({
   foreignKeys,
 }: NodeInput<S>): NodeDraft<AttributesOf<S>> {
   const schemas = withFacts(inputSchemas)
-  const verbatimLayers = sortLayers(layers).map((layer) => withVerbatim(layer, schemas))
+  const verbatimLayers = sortLayers(layers).map((layer) => withVerbatimNumbers(layer, schemas))
   const lowest = lowestLayer(verbatimLayers, facts)
   const { sorted, states, problems } = withDerived([lowest, ...verbatimLayers], schemas)
   const locate = (path: KeyPath, part?: 'value' | 'key') => locateIn(sorted, states, path, part)
@@ -89,9 +89,9 @@ export function draftNode<const S extends Schemas>({
     locate,
     foreign: new Set([...(foreignKeys ?? []), ...unknown.keys]),
     gathered: onlyIn(lowest, verbatimLayers),
-    written: (path) => writtenAt(sorted[layerThatSet(sorted, states, path)], path),
+    written: (path) => writtenNumber(sorted[layerThatSet(sorted, states, path)], path),
     names,
-    isSetByInput: (path) => isGiven({ layers: sorted, states }, path),
+    isSetByInput: (path) => isSetByInput({ layers: sorted, states }, path),
   })
   const node = Object.freeze({
     attributes: value as unknown as AttributesOf<S> & FactAttributes,
@@ -179,11 +179,11 @@ function namesIn(attributes: JsonObject): OwnNames {
 
 /** Adds the schemas of the facts, without evaluating lazy ones; a schema of the input takes precedence. */
 function withFacts(inputSchemas: Schemas): Schemas {
-  const all = Object.create(null, Object.getOwnPropertyDescriptors(inputSchemas)) as Record<string, ZodType>
+  const schemas = Object.create(null, Object.getOwnPropertyDescriptors(inputSchemas)) as Record<string, ZodType>
   for (const key of factKeys)
     if (!Object.hasOwn(inputSchemas, key))
-      Object.defineProperty(all, key, { enumerable: true, get: () => factSchema(key) })
-  return all
+      Object.defineProperty(schemas, key, { enumerable: true, get: () => factSchema(key) })
+  return schemas
 }
 
 /** Returns the top-level keys of a layer that no layer above it has; a patch above may have any. */
@@ -206,10 +206,10 @@ function sortLayers(layers: readonly Layer[]): readonly Layer[] {
 
 function applyLayer(below: JsonObject, layer: Layer, schemas: Schemas): Patched {
   if (layer.value !== null) return { value: merge(below, layer.value), problems: [] }
-  const standard = (key: string, input: unknown): unknown => {
+  const withDefaults = (key: string, input: unknown): unknown => {
     const schema = Object.hasOwn(schemas, key) ? schemas[key] : undefined
     const filled = schema?.safeParse(input)
     return filled?.success ? filled.data : schema?.safeParse(undefined).data
   }
-  return applyPatch(below, layer, { standard, isSecret: (path) => isSensitive(schemas, path) })
+  return applyPatch(below, layer, { withDefaults, isSecret: (path) => isSensitive(schemas, path) })
 }

@@ -14,7 +14,7 @@ const originsSchema = z.object({ name: z.string(), files: z.array(z.string()), p
 export type Origins = z.output<typeof originsSchema>
 type Position = z.output<typeof position>
 
-/** In the directory of the host's own documents; the paths in it begin at the directory above. */
+/** Name of the file in the directory of the host's own documents; the paths in it begin at the directory above. */
 export const originsFile = '.stack'
 
 /** A document, by the path of the file that a host gets. */

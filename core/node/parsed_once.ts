@@ -6,21 +6,21 @@ import { deepFreeze, isShared } from './shared_values.ts'
 type Schema = z.core.$ZodType
 type Payload = z.core.ParsePayload
 
-const remembering = new WeakSet<Schema>()
+const caching = new WeakSet<Schema>()
 
 /** Prepares a schema for a value of which parts are shared: their schemas parse each of these parts once. */
 export function parseSharedOnce(schema: Schema, value: unknown): void {
   if (typeof value !== 'object' || value === null) return
-  if (isShared(value)) return remember(schema)
+  if (isShared(value)) return cacheResults(schema)
   for (const [key, child] of Object.entries(value)) {
     const inner = typeof child === 'object' ? childSchema(schema, key) : undefined
     if (inner !== undefined) parseSharedOnce(inner, child)
   }
 }
 
-function remember(schema: Schema): void {
-  if (remembering.has(schema)) return
-  remembering.add(schema)
+function cacheResults(schema: Schema): void {
+  if (caching.has(schema)) return
+  caching.add(schema)
   const { _zod } = schema
   const parse = _zod.run
   const results = new WeakMap<object, Payload>()

@@ -6,21 +6,24 @@ import type { Layer, PatchLibrary } from './layer.ts'
 import { isObject, type JsonObject } from './merge.ts'
 import { childOf, formatPath, hasChild, pointerKeys, valueAt } from './path.ts'
 
-const kinds = ['add', 'remove', 'replace', 'move', 'copy', 'test']
+const operationNames = ['add', 'remove', 'replace', 'move', 'copy', 'test']
 
-const mostOperations = 10_000
+const maxOperations = 10_000
 
 /** Values that the operations of a patch may copy, each object and list with everything in it. */
-const mostCopied = 100_000
+const maxCopiedValues = 100_000
+
+/** Writes a number with separators, such as 10,000. */
+const inWords = (number: number) => number.toLocaleString('en')
 
 /** Returns all problems of the operations themselves. */
 export function checkOperations(operations: readonly unknown[], locate: Layer['locate']): ConvergeError[] {
   const { length } = operations
-  if (length > mostOperations)
+  if (length > maxOperations)
     return [
-      new ConvergeError(`${length.toLocaleString('en')} operations, more than the limit of 10,000`, {
+      new ConvergeError(`${inWords(length)} operations, more than the limit of ${inWords(maxOperations)}`, {
         code: 'INVALID_PATCH',
-        source: locate([mostOperations]),
+        source: locate([maxOperations]),
         usage: true,
       }),
     ]
@@ -54,15 +57,16 @@ function problemsOf(operation: unknown): OperationProblem[] {
       },
     ]
   const { op, path, from } = operation
-  if (typeof op !== 'string' || !kinds.includes(op)) {
-    const got = op === undefined ? '"op" is missing' : `unknown operation ${JSON.stringify(op)}`
-    const hint = (typeof op === 'string' ? nearest(op, kinds) : undefined) ?? `use one of ${kinds.join(', ')}`
-    return [{ key: 'op', message: got, hint }]
+  if (typeof op !== 'string' || !operationNames.includes(op)) {
+    const message = op === undefined ? '"op" is missing' : `unknown operation ${JSON.stringify(op)}`
+    const hint =
+      (typeof op === 'string' ? nearest(op, operationNames) : undefined) ?? `use one of ${operationNames.join(', ')}`
+    return [{ key: 'op', message, hint }]
   }
   const problems = [pointerProblem('path', path)]
-  const twoPaths = op === 'move' || op === 'copy'
-  if (twoPaths) problems.push(pointerProblem('from', from))
-  if (!twoPaths && op !== 'remove' && !Object.hasOwn(operation, 'value'))
+  const hasTwoPaths = op === 'move' || op === 'copy'
+  if (hasTwoPaths) problems.push(pointerProblem('from', from))
+  if (!hasTwoPaths && op !== 'remove' && !Object.hasOwn(operation, 'value'))
     problems.push({ message: `${op} needs a "value"` })
   if (op === 'move' && typeof path === 'string' && typeof from === 'string' && path.startsWith(`${from}/`))
     problems.push({ key: 'path', message: 'a value cannot be moved into itself' })
@@ -87,7 +91,7 @@ function pointerProblem(key: string, pointer: unknown): OperationProblem | undef
 
 export interface Surroundings {
   /** The value of a top-level key with its defaults filled in. */
-  readonly standard: (key: string, input: unknown) => unknown
+  readonly withDefaults: (key: string, input: unknown) => unknown
   readonly isSecret: (path: readonly string[]) => boolean
 }
 
@@ -107,8 +111,8 @@ export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surrou
   const copied = { count: 0 }
   const problems: ConvergeError[] = []
   const failed: string[] = []
-  for (const [index, given] of (layer.patch?.operations ?? []).entries()) {
-    const pointers = 'from' in given ? [given.from, given.path] : [given.path]
+  for (const [index, operation] of (layer.patch?.operations ?? []).entries()) {
+    const pointers = 'from' in operation ? [operation.from, operation.path] : [operation.path]
     try {
       applyOperation(document, owned, { layer, index, pointers, surroundings, copied })
     } catch (thrown) {
@@ -116,7 +120,7 @@ export function applyPatch(below: JsonObject, layer: Layer, surroundings: Surrou
       // A value of an earlier, failed operation may be missing now.
       if (!pointers.some((pointer) => failed.some((other) => isBelow(pointer, other)))) problems.push(thrown)
       failed.push(...pointers)
-      if (given.op === 'test') break
+      if (operation.op === 'test') break
     }
   }
   return { value: document, problems }
@@ -126,7 +130,7 @@ function isBelow(pointer: string, other: string): boolean {
   return pointer === other || pointer.startsWith(`${other}/`)
 }
 
-interface Step {
+interface OperationContext {
   readonly layer: Layer
   readonly index: number
   readonly pointers: readonly string[]
@@ -142,7 +146,7 @@ interface Step {
 function applyOperation(
   document: Record<string, unknown>,
   owned: Set<string>,
-  { layer, index, pointers, surroundings, copied }: Step,
+  { layer, index, pointers, surroundings, copied }: OperationContext,
 ): void {
   const operation = structuredClone(layer.patch?.operations[index])
   if (operation === undefined) return
@@ -160,13 +164,13 @@ function applyOperation(
     if (!owned.has(top) && Object.hasOwn(document, top)) document[top] = structuredClone(document[top])
     owned.add(top)
     const mayBeNew = pointer === operation.path && ['add', 'move', 'copy'].includes(operation.op)
-    reach(document, keys, mayBeNew, surroundings, fail)
+    ensurePath(document, keys, mayBeNew, surroundings, fail)
   }
   if (operation.op === 'copy') {
-    copied.count += countValues(valueAt(document, pointerKeys(operation.from)), mostCopied - copied.count)
-    if (copied.count > mostCopied) fail('the operations copy more than 100,000 values')
+    copied.count += countValues(valueAt(document, pointerKeys(operation.from)), maxCopiedValues - copied.count)
+    if (copied.count > maxCopiedValues) fail(`the operations copy more than ${inWords(maxCopiedValues)} values`)
   }
-  if (operation.op === 'test') test(document, operation, layer.patch?.library, surroundings, fail)
+  if (operation.op === 'test') checkTest(document, operation, layer.patch?.library, surroundings, fail)
   else layer.patch?.library.applyOperation(document, operation, false, true, true, index)
 }
 
@@ -184,32 +188,33 @@ function countValues(value: unknown, limit: number): number {
 type Fail = (message: string, hint?: string) => never
 
 /** Ensures that all keys of a pointer exist, with defaults if no layer sets them. */
-function reach(
+function ensurePath(
   document: Record<string, unknown>,
   keys: readonly string[],
   mayBeNew: boolean,
-  { standard }: Surroundings,
+  { withDefaults }: Surroundings,
   fail: Fail,
 ): void {
-  let at: unknown = document
+  let parent: unknown = document
   let defaults: { value: unknown } | undefined
   keys.forEach((key, index) => {
     const path = formatPath(keys.slice(0, index))
-    const last = index === keys.length - 1
-    if (Array.isArray(at)) checkIndex(at, key, last && mayBeNew, path, fail)
-    else if (!isObject(at)) fail(`${path} is neither an object nor a list`)
-    else if (!Object.hasOwn(at, key) && !(last && mayBeNew)) {
-      defaults ??= { value: { [keys[0] ?? '']: standard(keys[0] ?? '', document[keys[0] ?? '']) } }
+    const isLast = index === keys.length - 1
+    if (Array.isArray(parent)) checkIndex(parent, key, isLast && mayBeNew, path, fail)
+    else if (!isObject(parent)) fail(`${path} is neither an object nor a list`)
+    else if (!Object.hasOwn(parent, key) && !(isLast && mayBeNew)) {
+      const [topKey = ''] = keys
+      defaults ??= { value: { [topKey]: withDefaults(topKey, document[topKey]) } }
       const defaultValue = keys.slice(0, index + 1).reduce((value, name) => childOf(value, name), defaults.value)
       if (defaultValue === undefined) {
-        const names = Object.keys(at)
+        const names = Object.keys(parent)
         fail(`${formatPath(keys.slice(0, index + 1))} does not exist`, nearest(key, names))
       }
       // Parent objects stay empty, so that defaults which depend on other keys are still computed at the end.
-      ;(at as Record<string, unknown>)[key] =
-        isObject(defaultValue) && !last ? {} : JSON.parse(JSON.stringify(defaultValue))
+      ;(parent as Record<string, unknown>)[key] =
+        isObject(defaultValue) && !isLast ? {} : JSON.parse(JSON.stringify(defaultValue))
     }
-    at = childOf(at, key)
+    parent = childOf(parent, key)
   })
 }
 
@@ -221,7 +226,7 @@ function checkIndex(list: readonly unknown[], key: string, mayBeNew: boolean, pa
     fail(`${path} has ${list.length} items, so item ${key} does not exist`, 'items count from 0')
 }
 
-function test(
+function checkTest(
   document: JsonObject,
   operation: Extract<Operation, { op: 'test' }>,
   library: PatchLibrary | undefined,
@@ -233,9 +238,10 @@ function test(
   } catch (thrown) {
     if (!(thrown instanceof Error) || thrown.name !== 'TEST_OPERATION_FAILED') throw thrown
     const keys = pointerKeys(operation.path)
-    const found = keys.reduce<unknown>((value, key) => childOf(value, key), document)
-    const isHidden = isSecret(keys) || typeof found === 'object' || (typeof found === 'string' && found.includes('://'))
+    const actual = keys.reduce<unknown>((value, key) => childOf(value, key), document)
+    const isHidden =
+      isSecret(keys) || typeof actual === 'object' || (typeof actual === 'string' && actual.includes('://'))
     if (isHidden) fail('the current value differs')
-    fail(`the current value is ${JSON.stringify(found)}`)
+    fail(`the current value is ${JSON.stringify(actual)}`)
   }
 }

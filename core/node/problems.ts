@@ -17,7 +17,7 @@ export interface Problem {
 type Issue = z.core.$ZodIssue
 
 /**
- * One problem for each issue.
+ * Describes one issue.
  * @param raw as zod reports it
  * @param value the merged value of all layers
  * @param written how a number is written in the file, if its value does not preserve that
@@ -30,7 +30,7 @@ export function problemOf(
   written: (path: KeyPath) => string | undefined = () => undefined,
 ): Problem {
   const path: KeyPath = [key, ...raw.path.filter((part) => typeof part !== 'symbol')]
-  const found = valueAt(value, path)
+  const actual = valueAt(value, path)
   const notes = notesAlong(schemas, path)
   const issue: Issue = raw.code === 'invalid_value' ? { ...raw, values: notes.choices ?? raw.values } : raw
   if (issue.code === 'invalid_key') {
@@ -41,10 +41,10 @@ export function problemOf(
   if (issue.code === 'unrecognized_keys') return unknownKeys(issue.keys, path, schemas)
   const sensitive = isSensitive(schemas, path)
   const requested = expectation(issue) + (notes.unit !== undefined && isNumeric(issue) ? ` of ${notes.unit}` : '')
-  const number = typeof found === 'number' && !sensitive ? (written(path) ?? String(found)) : undefined
-  const got = found === undefined ? 'there is none' : `got ${number ?? displayText(found, sensitive)}`
-  const hint = (sensitive ? undefined : repair(issue, found, notes.standard, number)) ?? notes.description
-  return { path, message: `${formatPath(path)}: expected ${requested}, ${got}`, hint, part: 'value' }
+  const number = typeof actual === 'number' && !sensitive ? (written(path) ?? String(actual)) : undefined
+  const actualText = actual === undefined ? 'there is none' : `got ${number ?? displayText(actual, sensitive)}`
+  const hint = (sensitive ? undefined : repair(issue, actual, notes.defaultText, number)) ?? notes.description
+  return { path, message: `${formatPath(path)}: expected ${requested}, ${actualText}`, hint, part: 'value' }
 }
 
 /** Keys that a strict object does not have, e.g. of attributes that a recipe defines. */
@@ -69,14 +69,14 @@ interface NotesAlong {
   /** Of the attribute, or of the nearest one around it that has a description; with its default. */
   readonly description: string | undefined
   readonly unit: string | undefined
-  readonly standard: string | undefined
+  readonly defaultText: string | undefined
   /** The words that a choice offers. */
   readonly choices: string[] | undefined
 }
 
 function notesAlong(schemas: Schemas, path: KeyPath): NotesAlong {
   let at = childOf(schemas, path[0] ?? '') as z.core.$ZodType | undefined
-  let along: NotesAlong = { description: undefined, unit: undefined, standard: undefined, choices: undefined }
+  let along: NotesAlong = { description: undefined, unit: undefined, defaultText: undefined, choices: undefined }
   for (let i = 1; at !== undefined; i++) {
     const { notes, standard } = bare(at)
     const fallback =
@@ -84,7 +84,7 @@ function notesAlong(schemas: Schemas, path: KeyPath): NotesAlong {
     const words = notes.description?.replace(/\.$/, '')
     const description = words === undefined || fallback === undefined ? words : `${words}; default ${fallback}`
     const choices = notes.enum === undefined ? undefined : [...notes.enum]
-    along = { description: description ?? along.description, unit: notes.unit, standard: fallback, choices }
+    along = { description: description ?? along.description, unit: notes.unit, defaultText: fallback, choices }
     const next = path[i]
     if (next === undefined) break
     at = childSchema(at, next)
@@ -99,7 +99,7 @@ function isNumeric(issue: Issue): boolean {
 function expectation(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
-      // Words of the schema's own go before those for its type.
+      // A message of the schema takes precedence over the one for its type.
       if (!issue.message.startsWith('Invalid')) return issue.message
       return typeWords[issue.expected] ?? issue.expected
     case 'too_small':
@@ -129,7 +129,7 @@ function sizeOf(origin: string): string {
   return origin === 'array' ? 'a list with a length' : 'a number'
 }
 
-/** The value as it stands in the file, shortened; never one that is sensitive, nor what may hold such. */
+/** Describes a value of a file, shortened; never a sensitive one, nor one that may contain such a value. */
 export function displayText(value: unknown, sensitive: boolean): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return 'a list'
@@ -137,7 +137,7 @@ export function displayText(value: unknown, sensitive: boolean): string {
   if (sensitive) return `${typeof value === 'string' ? 'a text' : `a ${typeof value}`} that is not shown`
   if (typeof value !== 'string') return String(value)
   if (value.includes('://')) return 'an address'
-  // A text in the place of an object may hold what stands in that object: `A_PASSWORD=value`.
+  // A text in place of an object may contain the values of that object: `A_PASSWORD=value`.
   const text = JSON.stringify(maskNamed(value, noNames))
   return text.length > 60 ? `${text.slice(0, 57)}..."` : text
 }

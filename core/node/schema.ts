@@ -1,4 +1,4 @@
-/** The attributes as JSON Schema (draft 2020-12), for editors and for the reference pages. */
+/** Describes the attributes as JSON Schema (draft 2020-12), for editors and for the reference pages. */
 import { toJSONSchema } from 'zod'
 import { omitUndefined } from '../model/omit_undefined.ts'
 import { isObject } from './merge.ts'
@@ -8,7 +8,7 @@ import type { KeyPath } from './path.ts'
 export type JsonSchema = Record<string, unknown>
 
 /**
- * One schema for all top-level keys. It adds to JSON Schema: `x-unit`, `x-mirrors` (the cookbook's attribute, or another
+ * Returns one schema for all top-level keys. It adds to JSON Schema: `x-unit`, `x-mirrors` (the cookbook's attribute, or another
  * source), `x-sensitive`, `x-unused` (advice for an attribute without effect), `x-unused-rest` (the same for keys that a
  * group does not name) and `x-needs` (of each list one must be set as well). Unknown keys are valid everywhere, as in a run.
  */
@@ -40,13 +40,13 @@ const addDefault: Override = ({ zodSchema: { _zod }, jsonSchema }) => {
 }
 
 /** Notes that a group hands down to what is inside. */
-interface Handed extends Pick<SchemaNotes, 'cookbook' | 'unused'> {
+interface InheritedNotes extends Pick<SchemaNotes, 'cookbook' | 'unused'> {
   /** Of each list one must be set. */
   readonly allNeeds?: readonly (readonly string[])[]
 }
 
 /** Turns the notes that zod copied along into the words of the schema, and hands the cookbook's name down. */
-function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
+function translate(json: JsonSchema, path: KeyPath, above: InheritedNotes): JsonSchema {
   const {
     unit,
     mirrors,
@@ -62,11 +62,11 @@ function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
     usual: ___,
     ...rest
   } = json as JsonSchema & SchemaNotes
-  const notes: Handed = {
+  const notes: InheritedNotes = {
     ...(cookbook === undefined ? above : { cookbook }),
     ...effectNotes(unused ?? above.unused, above.allNeeds, needs),
   }
-  const result: JsonSchema = { ...rest, ...accepted(rest, accepts) }
+  const result: JsonSchema = { ...rest, ...acceptedSpellings(rest, accepts) }
   if (unit !== undefined) result['x-unit'] = unit
   if (sensitive === true) result['x-sensitive'] = true
   const isLeaf = Object.keys(rest.properties ?? {}).length === 0
@@ -92,7 +92,11 @@ function translate(json: JsonSchema, path: KeyPath, above: Handed): JsonSchema {
   return result
 }
 
-function effectNotes(unused: string | undefined, above: Handed['allNeeds'], needs: SchemaNotes['needs']): Handed {
+function effectNotes(
+  unused: string | undefined,
+  above: InheritedNotes['allNeeds'],
+  needs: SchemaNotes['needs'],
+): InheritedNotes {
   const allNeeds = needs === undefined ? above : [...(above ?? []), [needs].flat()]
   return omitUndefined({ unused, allNeeds })
 }
@@ -108,8 +112,8 @@ function chefPath(path: KeyPath): string {
   return path.reduce<string>((text, key) => `${text}[${String(key).startsWith('<') ? key : `'${key}'`}]`, 'node')
 }
 
-/** Spellings that are taken beside the type itself. */
-function accepted(json: JsonSchema, accepts: string | undefined): JsonSchema {
+/** Returns the spellings that are accepted beside the type itself. */
+function acceptedSpellings(json: JsonSchema, accepts: string | undefined): JsonSchema {
   switch (accepts) {
     case 'number':
       return { type: ['number', 'string'], pattern: '^\\s*-?\\d+(\\.\\d+)?\\s*$' }

@@ -11,7 +11,7 @@ interface MergedLayers {
 }
 
 /** Decides whether a file or an option sets a path, rather than a default or a fact. */
-export function isGiven({ layers, states }: MergedLayers, path: KeyPath): boolean {
+export function isSetByInput({ layers, states }: MergedLayers, path: KeyPath): boolean {
   const { kind } = layers[layerThatSet(layers, states, path)] ?? {}
   return kind !== undefined && kind !== 'facts' && kind !== 'defaults'
 }

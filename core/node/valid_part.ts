@@ -1,4 +1,4 @@
-/** Takes what is wrong out of a value, so that the rest of it can be checked further. */
+/** Removes the invalid parts of a value, so that the rest of it can still be used and checked. */
 import type { z } from 'zod'
 import { bare } from './notes.ts'
 import { hasPath, type KeyPath } from './path.ts'
@@ -25,7 +25,7 @@ export function validPart(schema: z.ZodType, value: unknown): unknown {
   return undefined
 }
 
-/** The defaults of a schema, without the keys that must be set. */
+/** Returns the defaults of a schema, without the keys that must be set. */
 export function knownDefaults(schema: z.ZodType): unknown {
   const result = schema.safeParse(undefined, { jitless: true })
   if (result.success) return result.data
@@ -42,14 +42,14 @@ export function knownDefaults(schema: z.ZodType): unknown {
 function wrongPaths(issue: Issue, value: unknown): KeyPath[] {
   const path = issue.path.filter((part) => typeof part !== 'symbol')
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => [...path, key])
-  const present = path.findIndex((_, index) => !hasPath(value, path.slice(0, index + 1)))
-  return [present === -1 ? path : path.slice(0, present)]
+  const firstMissing = path.findIndex((_, index) => !hasPath(value, path.slice(0, index + 1)))
+  return [firstMissing === -1 ? path : path.slice(0, firstMissing)]
 }
 
-/** Keys whose values lose parts; null for a value that goes as a whole. */
+/** The keys of a value that lose parts; null for a value that is removed as a whole. */
 type Cut = Map<string, Cut> | null
 
-/** A copy of a value without what stands at some paths; parts without such a path are not copied. */
+/** Returns a copy of a value without the parts at `paths`; the copy shares the parts without such a path. */
 export function withoutPaths(value: unknown, paths: readonly KeyPath[]): unknown {
   const root: Map<string, Cut> = new Map()
   for (const path of paths) addCut(root, path)
@@ -57,13 +57,13 @@ export function withoutPaths(value: unknown, paths: readonly KeyPath[]): unknown
 }
 
 function addCut(root: Map<string, Cut>, path: KeyPath): void {
-  let at: Cut = root
+  let cuts: Cut = root
   for (const [index, key] of path.map(String).entries()) {
-    if (index === path.length - 1) at.set(key, null)
-    const next: Cut = at.has(key) ? (at.get(key) ?? null) : new Map()
+    if (index === path.length - 1) cuts.set(key, null)
+    const next: Cut = cuts.has(key) ? (cuts.get(key) ?? null) : new Map()
     if (next === null) return
-    at.set(key, next)
-    at = next
+    cuts.set(key, next)
+    cuts = next
   }
 }
 

@@ -14,12 +14,12 @@ import { deepFreeze } from './shared_values.ts'
 import { validPart } from './valid_part.ts'
 
 export interface Validated {
-  /** With defaults and conversions; deeply frozen. Keys nobody set are worked out when they are first looked at. */
+  /** With defaults and conversions; deeply frozen. The default of a key that no layer sets is computed at the first access. */
   readonly value: JsonObject
   /** Problems with file, line and column; the value has the defaults instead. */
   readonly problems: readonly ConvergeError[]
   readonly warnings: readonly NodeWarning[]
-  /** Values at sensitive paths, and others whose name or form gives them away. */
+  /** Values at sensitive paths, and others that are secrets by their name or form. */
   readonly secrets: readonly string[]
 }
 
@@ -29,23 +29,23 @@ export interface ValidateOptions {
   readonly locate: (path: KeyPath, part?: 'value' | 'key') => SourceLocation | undefined
   /** How a number at a path is written in the file, if its value does not preserve that. */
   readonly written?: ((path: KeyPath) => string | undefined) | undefined
-  /** Top-level keys without a schema that are no reason for a warning. */
+  /** Top-level keys without a schema that cause no warning. */
   readonly foreign?: ReadonlySet<string> | undefined
-  /** Top-level keys that only the facts speak of: right as they are, and put into their form when somebody looks. */
+  /** Top-level keys that only the facts set: their values are valid, and are parsed at the first access. */
   readonly gathered?: ReadonlySet<string> | undefined
-  /** Names the user counts as secret, or not. */
+  /** Names that the user has declared as secret or as open. */
   readonly names?: OwnNames | undefined
-  /** Whether somebody has set a path, rather than a default; default: everything is set. */
+  /** Decides whether the input sets a path; default: it sets all paths. */
   readonly isSetByInput?: (path: KeyPath) => boolean
 }
 
-const none: ReadonlySet<string> = new Set()
+const noKeys: ReadonlySet<string> = new Set()
 
 /** Entries of one attribute; with more, each later step would take minutes. */
-const mostEntries = 10_000
+const maxEntries = 10_000
 
 /** Problems of one attribute that are reported. */
-const mostProblems = 200
+const maxProblems = 200
 
 /** Checks the merged layers. Unknown keys are kept, and reported as warnings. */
 export function validate(
@@ -54,8 +54,8 @@ export function validate(
     schemas,
     locate,
     written,
-    foreign = none,
-    gathered = none,
+    foreign = noKeys,
+    gathered = noKeys,
     names,
     isSetByInput: isGiven = () => true,
   }: ValidateOptions,
@@ -71,7 +71,7 @@ export function validate(
       continue
     }
     const count = isObject(attribute) ? Object.keys(attribute).length : 0
-    if (count > mostEntries) {
+    if (count > maxEntries) {
       problems.push(attributeProblem(tooManyEntries(key, count), locate))
       defineLazily(value, key, () => schemas[key], undefined)
       continue
@@ -83,36 +83,36 @@ export function validate(
     if (result?.success) defineFrozen(value, key, result.data)
     else if (schema !== undefined && result !== undefined) {
       const { issues } = result.error
-      const reported = issues.slice(0, mostProblems).map((issue) => problemOf(issue, key, merged, schemas, written))
-      if (issues.length > mostProblems) reported.push(moreProblems(key, issues.length - mostProblems))
+      const reported = issues.slice(0, maxProblems).map((issue) => problemOf(issue, key, merged, schemas, written))
+      if (issues.length > maxProblems) reported.push(moreProblems(key, issues.length - maxProblems))
       problems.push(...reported.map((problem) => attributeProblem(problem, locate)))
-      const sound = validPart(schema, attribute)
-      if (sound === undefined) defineLazily(value, key, () => schema, undefined)
-      else defineFrozen(value, key, sound)
+      const validRest = validPart(schema, attribute)
+      if (validRest === undefined) defineLazily(value, key, () => schema, undefined)
+      else defineFrozen(value, key, validRest)
     }
   }
-  const { unknown, more, secrets } = inspect(input, schemas, foreign, names)
+  const { unknown, unlisted: more, secrets } = inspect(input, schemas, foreign, names)
   const warnings: NodeWarning[] = unknown.map((unknownKey) => ({
     code: 'UNKNOWN_KEY' as const,
     message: unknownMessage(unknownKey),
     path: formatPath(unknownKey.path),
     hint:
-      unknownKey.near === undefined
+      unknownKey.suggestion === undefined
         ? undefined
-        : `did you mean ${formatPath([...unknownKey.path.slice(0, -1), unknownKey.near])}?`,
+        : `did you mean ${formatPath([...unknownKey.path.slice(0, -1), unknownKey.suggestion])}?`,
     source: locate(unknownKey.path, 'key'),
   }))
   if (more > 0) warnings.push({ code: 'UNKNOWN_KEY', message: moreUnknownMessage(more), path: '' })
-  // The faulty key may be the switch that gives the others an effect.
-  const idle = problems.length > 0 ? [] : ineffectiveAttributes(input, schemas, value)
-  for (const { path, message, hint } of idle)
+  // An invalid key may be the one that gives the others an effect.
+  const ineffective = problems.length > 0 ? [] : ineffectiveAttributes(input, schemas, value)
+  for (const { path, message, hint } of ineffective)
     if (isGiven(path)) warnings.push({ code: 'NO_EFFECT', message, path: formatPath(path), hint, source: locate(path) })
   return { value: Object.freeze(value), problems, warnings, secrets }
 }
 
 const tooManyEntries = (key: string, count: number): Problem => ({
   path: [key],
-  message: `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${mostEntries.toLocaleString('en')}`,
+  message: `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${maxEntries.toLocaleString('en')}`,
   hint: 'remove entries that this host does not need',
   part: 'key',
 })
@@ -147,7 +147,7 @@ function defineLazily(
 
 const defaults = new WeakMap<ZodType, { readonly value: unknown }>()
 
-/** The same for every node. */
+/** Returns the default of a key, which all nodes share. */
 function defaultOf(key: string, schema: ZodType | undefined): unknown {
   if (schema === undefined) return undefined
   const known = defaults.get(schema)
@@ -159,7 +159,7 @@ function defaultOf(key: string, schema: ZodType | undefined): unknown {
   return value
 }
 
-/** Attributes that recipes define may be required; they are as soon as a recipe reads their key. */
+/** Reports attributes of recipes that are required and missing, when a recipe reads their key. */
 function throwMissing(key: string, schema: ZodType, issues: readonly z.core.$ZodIssue[]): never {
   const problems = issues.map((issue) =>
     attributeProblem(problemOf(issue, key, {}, { [key]: schema }), () => undefined),
@@ -171,7 +171,7 @@ function parseAttribute(schema: ZodType | undefined, input: unknown): unknown {
   return deepFreeze(schema?.parse(input, { jitless: true }))
 }
 
-/** Freezing a large value takes a while, and most keys are never looked at. */
+/** Defines a key whose value is frozen at the first access: freezing a large value takes time, and most keys are never read. */
 function defineFrozen(target: Record<string, unknown>, key: string, value: unknown): void {
   let frozen = false
   Object.defineProperty(target, key, {

@@ -1,10 +1,10 @@
 /** Parses YAML: its value, its problems, and the position of each key. Loads the library with the first such file. */
 import type { Document, Node, Pair, YAMLError } from 'yaml'
 import {
-  isOdd,
   type Locate,
   type ParsedText,
   type Position,
+  requiresSpelling,
   type TextProblem,
   type WrittenNumber,
 } from './json_text.ts'
@@ -16,7 +16,7 @@ export async function parseYaml(text: string): Promise<ParsedText> {
 }
 
 /**
- * Does the same for callers that have loaded the library.
+ * Parses YAML with a library that the caller has loaded.
  * @throws RangeError if it is nested too deeply
  */
 export function parseYamlWith(yaml: typeof import('yaml'), text: string): ParsedText {
@@ -42,8 +42,8 @@ export function parseYamlWith(yaml: typeof import('yaml'), text: string): Parsed
     tab === undefined
       ? [
           ...[...document.errors, ...document.warnings].map(explainError),
-          ...wrongKeys(yaml, document),
-          ...cyclicAliases(yaml, document),
+          ...keyProblems(yaml, document),
+          ...aliasProblems(yaml, document),
         ]
       : // All other errors may result from it.
         [explainError({ ...tab, code: 'TAB_AS_INDENT' })]
@@ -59,28 +59,33 @@ export function parseYamlWith(yaml: typeof import('yaml'), text: string): Parsed
   try {
     return { ...numberedValue(yaml, document), problems, locate }
   } catch (thrown) {
-    const loose = looseAliases(yaml, document).map((offset) => ({
+    const danglingAliases = findDanglingAliases(yaml, document).map((offset) => ({
       message: 'an alias without an anchor before it',
       hint: 'define the anchor (&name) above the alias (*name), or put the text in quotes',
       ...positionOf(offset),
     }))
     // Merge keys without a map behind an alias are another error of the library, but have the same cause.
-    if (loose.length === 0 && !(thrown instanceof ReferenceError)) throw thrown
-    const bomb = {
+    if (danglingAliases.length === 0 && !(thrown instanceof ReferenceError)) throw thrown
+    const tooManyValues = {
       message: 'aliases that expand to too many values',
       hint: 'write the values without aliases',
       line: 1,
       column: 1,
     }
-    return { value: undefined, numbers: [], problems: loose.length > 0 ? loose : [bomb], locate }
+    return {
+      value: undefined,
+      numbers: [],
+      problems: danglingAliases.length > 0 ? danglingAliases : [tooManyValues],
+      locate,
+    }
   }
 }
 
 /** Errors that leave the rest of the file unambiguous. */
 const localErrors: readonly YAMLError['code'][] = ['DUPLICATE_KEY', 'TAG_RESOLVE_FAILED', 'BAD_DQ_ESCAPE']
 
-/** A number with its text in the file, used while the document is converted to a value. */
-class Written {
+/** A number with its spelling in the file, used while the document is converted to a value. */
+class SpelledNumber {
   readonly value: number
   readonly text: string
   constructor(value: number, text: string) {
@@ -94,30 +99,30 @@ function numberedValue(yaml: Yaml, document: Document.Parsed): Pick<ParsedText, 
   yaml.visit(document, {
     Scalar(_, node) {
       const { value, source } = node
-      if (typeof value === 'number' && source !== undefined && isOdd(source, value))
-        node.value = new Written(value, source)
+      if (typeof value === 'number' && source !== undefined && requiresSpelling(source, value))
+        node.value = new SpelledNumber(value, source)
     },
   })
   const numbers: WrittenNumber[] = []
-  const plain = (value: unknown, path: KeyPath): unknown => {
-    if (value instanceof Written) {
+  const convert = (value: unknown, path: KeyPath): unknown => {
+    if (value instanceof SpelledNumber) {
       numbers.push({ path, text: value.text })
       return value.value
     }
-    if (Array.isArray(value)) return value.map((item, index) => plain(item, [...path, index]))
+    if (Array.isArray(value)) return value.map((item, index) => convert(item, [...path, index]))
     if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) return value
     const copy: Record<string, unknown> = {}
     for (const [key, child] of Object.entries(value)) {
-      const property = { value: plain(child, [...path, key]), enumerable: true, configurable: true, writable: true }
+      const property = { value: convert(child, [...path, key]), enumerable: true, configurable: true, writable: true }
       Object.defineProperty(copy, key, property)
     }
     return copy
   }
-  return { value: plain(document.toJS(), []), numbers }
+  return { value: convert(document.toJS(), []), numbers }
 }
 
 /** Returns the duplicate keys of maps, and merge keys without a map. */
-function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
+function keyProblems(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   const found: OffsetProblem[] = []
   yaml.visit(document, {
     Map(_, map) {
@@ -147,7 +152,7 @@ function wrongKeys(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   return found
 }
 
-/** Aliases without an anchor are reported elsewhere. */
+/** Decides whether a merge key accepts the value; an alias without an anchor is accepted here, and reported elsewhere. */
 function isMergeable(yaml: Yaml, document: Document.Parsed, value: unknown): boolean {
   const resolved = (node: unknown) => (yaml.isAlias(node) ? node.resolve(document) : node)
   const isMap = (node: unknown) => node === undefined || yaml.isMap(node)
@@ -156,7 +161,7 @@ function isMergeable(yaml: Yaml, document: Document.Parsed, value: unknown): boo
 }
 
 /** Returns the aliases of a map or list inside of that map or list. */
-function cyclicAliases(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
+function aliasProblems(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   const found: OffsetProblem[] = []
   // An alias means the last anchor of its name before it. Alias.resolve would search the document each time.
   const anchored = new Map<string, Node>()
@@ -179,7 +184,7 @@ function cyclicAliases(yaml: Yaml, document: Document.Parsed): OffsetProblem[] {
   return found
 }
 
-function looseAliases(yaml: Yaml, document: Document.Parsed): number[] {
+function findDanglingAliases(yaml: Yaml, document: Document.Parsed): number[] {
   const offsets: number[] = []
   yaml.visit(document, {
     Alias(_, node) {
@@ -196,7 +201,7 @@ interface OffsetProblem {
   readonly isLocal: boolean
 }
 
-/** Inside brackets, the library reports a tab as a wrong indentation. */
+/** Decides whether an error is about a tab: inside brackets, the library reports it as a wrong indentation. */
 function isTab({ code, pos: [offset] }: YAMLError, text: string): boolean {
   if (code === 'TAB_AS_INDENT') return true
   const before = text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset)
@@ -220,14 +225,14 @@ function explain({ code, message }: Pick<YAMLError, 'code' | 'message'>): string
   return messages[code] ?? 'invalid YAML'
 }
 
-const unlikeYaml = 'unexpected text'
+const unexpectedText = 'unexpected text'
 
 const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   BAD_ALIAS: 'an anchor or alias without a valid name',
   BAD_DQ_ESCAPE: 'an unknown escape after a backslash',
   BAD_INDENT: 'an indentation that matches no line above it',
   BAD_SCALAR_START: 'a character that starts a text only in quotes',
-  BLOCK_AS_IMPLICIT_KEY: unlikeYaml,
+  BLOCK_AS_IMPLICIT_KEY: unexpectedText,
   BLOCK_IN_FLOW: 'an indented block inside brackets',
   MISSING_CHAR: 'a character is missing: a colon after a key, a comma, a closing bracket or a blank',
   MULTILINE_IMPLICIT_KEY: 'a key on several lines: a colon or a quote is missing',
@@ -235,7 +240,7 @@ const messages: Readonly<Partial<Record<YAMLError['code'], string>>> = {
   MULTIPLE_DOCS: 'more than one document in the file',
   TAB_AS_INDENT: 'a tab in the indentation',
   TAG_RESOLVE_FAILED: 'an unknown tag',
-  UNEXPECTED_TOKEN: unlikeYaml,
+  UNEXPECTED_TOKEN: unexpectedText,
 }
 
 const checkSyntax = 'check the indentation, quotes and brackets there'
@@ -257,15 +262,15 @@ interface LookUp {
 }
 
 function offsetOf(yaml: Yaml, document: Document.Parsed, { path, part, pairs }: LookUp): number | undefined {
-  let at: Node | null = document.contents
+  let node: Node | null = document.contents
   let key: Node | null = null
   for (const part of path) {
-    const found = childNode(yaml, yaml.isAlias(at) ? (at.resolve(document) ?? null) : at, part, pairs)
-    if (found === undefined) break
-    key = found.key
-    at = found.value ?? found.key
+    const child = childNode(yaml, yaml.isAlias(node) ? (node.resolve(document) ?? null) : node, part, pairs)
+    if (child === undefined) break
+    key = child.key
+    node = child.value ?? child.key
   }
-  return ((part === 'key' ? key : null) ?? at)?.range?.[0]
+  return ((part === 'key' ? key : null) ?? node)?.range?.[0]
 }
 
 function childNode(

@@ -1,7 +1,7 @@
 /** Describes changes, failures and times for people, with colours; for one host and for several. */
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
-import { type CommitRange, mostListedCommits } from '../model/commit_range.ts'
+import { type CommitRange, maxListedCommits } from '../model/commit_range.ts'
 import type { ConvergeError } from '../model/errors.ts'
 import { describeLocation, InvalidInput } from '../model/errors.ts'
 import { excerpt } from '../model/excerpt.ts'
@@ -13,17 +13,17 @@ import { oneLine, plain, printableJson } from './printable.ts'
 
 export type Paint = ReturnType<typeof picocolors.createColors>
 
-const longestDiff = 60
+const maxDiffLines = 60
 
-/** Columns of a line that has its only property beside the name. */
-const longestLine = 100
-/** Columns of the names of properties, which are aligned as far as they are not longer. */
-const longestName = 24
-const mostRows = 12
+/** Columns of a line with the name and the only property of a resource. */
+const maxLineWidth = 100
+/** Columns to which names of properties are padded; longer names are not aligned. */
+const maxNameWidth = 24
+const maxRows = 12
 
 /**
  * Describes how a run or a dry run changes a resource: a line, and a row for each property where there are several.
- * @param isComplete also what is longer than a person reads; default: false
+ * @param isComplete whether to describe even parts that are longer than a person reads; default: false
  */
 export function describeChange(report: ResourceReport, paint: Paint, isComplete = false): string[] {
   const head = describeChangeBriefly(report, paint)
@@ -49,7 +49,7 @@ export function describeChangeBriefly(report: ResourceReport, paint: Paint): str
 }
 
 function shownWords(report: ResourceReport): string[] {
-  const words = report.words ?? (removes(report) ? 'removed' : '')
+  const words = report.words ?? (isRemoval(report) ? 'removed' : '')
   return [plain(words).replaceAll('\n', ' '), describeComparison(report)].filter((text) => text !== '')
 }
 
@@ -62,10 +62,10 @@ function withRows(
   if (only === undefined) return [head]
   if (isAlone && others.length === 0) {
     const line = `${head} ${row(only, only.name.length, paint)}`
-    if (stripVTControlCharacters(line).length <= longestLine) return [line]
+    if (stripVTControlCharacters(line).length <= maxLineWidth) return [line]
   }
-  const shown = isComplete ? properties : properties.slice(0, mostRows)
-  const width = Math.min(longestName, Math.max(...shown.map(({ name }) => name.length)))
+  const shown = isComplete ? properties : properties.slice(0, maxRows)
+  const width = Math.min(maxNameWidth, Math.max(...shown.map(({ name }) => name.length)))
   const hidden = properties.length - shown.length
   const more = hidden > 0 ? [paint.dim(`    … ${hidden} more properties (--verbose shows all)`)] : []
   return [head, ...shown.map((property) => `    ${row(property, width, paint)}`), ...more]
@@ -101,7 +101,7 @@ function commitRows({ from, to, added, removed, newest }: CommitRange, paint: Pa
     ...(added > 0 ? [`${added} new ${added === 1 ? 'commit' : 'commits'}`] : []),
     ...(removed > 0 ? [`without ${commits(removed)} of the current release`] : []),
   ]
-  const shown = newest.slice(0, mostListedCommits)
+  const shown = newest.slice(0, maxListedCommits)
   const hidden = (added > 0 ? added : removed) - shown.length
   return [
     `    from ${short(from)} to ${short(to)}: ${counts.join(', ')}`,
@@ -127,14 +127,14 @@ function describeComparison({ comparedWith }: ResourceReport): string {
   return `(${comparedWith.isSame ? 'same content as' : 'compared with'} ${title(comparedWith.path)})`
 }
 
-/** Whether the change only removes something: a diff would add nothing. */
-export function removes({ patch = [] }: ResourceReport): boolean {
+/** Decides whether the change only removes something: a diff would add no information. */
+export function isRemoval({ patch = [] }: ResourceReport): boolean {
   return kindOfChange(patch) === 'remove'
 }
 
-/** @param isComplete also what is longer than a person reads */
+/** @param isComplete whether to describe even lines beyond the number that a person reads */
 export function describeDiff(lines: readonly string[], isComplete: boolean, paint: Paint): string[] {
-  const shown = isComplete ? lines : lines.slice(0, longestDiff)
+  const shown = isComplete ? lines : lines.slice(0, maxDiffLines)
   const rows = shown.map((line) => `    ${colourOf(line, paint)(plain(line).replaceAll('\n', ' '))}`)
   if (shown.length < lines.length)
     rows.push(paint.dim(`    … ${lines.length - shown.length} more lines (--verbose shows all)`))
@@ -147,7 +147,7 @@ function colourOf(line: string, paint: Paint): (text: string) => string {
   return line.startsWith('@@') ? paint.cyan : paint.dim
 }
 
-/** The last line of a run. */
+/** Formats the last line of a run. */
 export function summary(report: RunReport, paint: Paint): string {
   const { counts, outcome } = report
   const time = `in ${duration(report.durationMs)}`
@@ -209,7 +209,7 @@ export function withoutMiddle(message: string): string {
   return shortenMiddle(message.slice(0, half), message.slice(-half), length - longestMessage)
 }
 
-/** An error outside a run: invalid input, a lock, a bug. */
+/** Describes an error outside a run: invalid input, a lock, a bug. */
 export function describeError(error: ConvergeError, color: boolean): string {
   const paint = picocolors.createColors(color)
   const problems = error instanceof InvalidInput ? error.problems : [error]
@@ -225,7 +225,7 @@ export function describeError(error: ConvergeError, color: boolean): string {
 
 const longestTitle = 140
 
-/** A name on one line; that of a command may be a whole script. */
+/** Formats a name on one line, and shortens it: the name of a command may be a whole script. */
 export function title(text: string): string {
   const line = plain(text.replace(/\s*[\r\n]\s*/g, ' '))
   return line.length > longestTitle ? `${line.slice(0, longestTitle - 1)}…` : line

@@ -1,11 +1,10 @@
-/** The difference between two texts, as the lines of a diff. */
-
-import { differs } from '../model/secrets.ts'
+/** Computes the lines of a diff between two texts. */
+import { differenceMark } from '../model/secrets.ts'
 
 /** @returns lines that begin with `+`, `-`, a blank, or `@@` between parts that are not beside each other */
 export type DiffOf = (texts: { readonly before: string; readonly after: string }) => string[]
 
-/** Loads what draws diffs; before the run, since handlers are synchronous. */
+/** Loads the library that computes diffs. A caller loads it before the run, since handlers of events are synchronous. */
 export async function loadDiff(): Promise<DiffOf> {
   const { createTwoFilesPatch } = await import('diff')
   return ({ before, after }) =>
@@ -15,10 +14,10 @@ export async function loadDiff(): Promise<DiffOf> {
           .split('\n')
           .slice(4)
           .filter((line) => line !== '' && !line.startsWith('\\'))
-          .map((line) => line.replaceAll(differs, ''))
+          .map((line) => line.replaceAll(differenceMark, ''))
 }
 
-/** A new file is all additions; to find that out, a diff would take longer than to write the file. */
+/** For a new file, every line is an addition; to compute its diff would take longer than to write the file. */
 function addedLines(text: string): string[] {
   const lines = text.split('\n')
   if (lines.at(-1) === '') lines.pop()

@@ -91,7 +91,7 @@ function typeName(schema: JsonSchema): string {
   return typeof schema.type === 'string' ? schema.type : 'any'
 }
 
-/** A value as TypeScript source. */
+/** Returns a value as TypeScript source. */
 export function valueSource(value: unknown): string {
   if (value instanceof Duration)
     return value.ms % 60_000 === 0 ? `minutes(${value.ms / 60_000})` : `seconds(${value.ms / 1000})`

@@ -177,6 +177,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
+/** Returns true for any result: the event was valid, and its handler, if there is one, was called. */
 function wasPassedOn(_: unknown): true {
   return true
 }

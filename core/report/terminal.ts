@@ -1,4 +1,4 @@
-/** A run as a person reads it: one line a resource that matters, diffs, a spinner for what takes long, a summary. */
+/** Displays a run on a terminal: a line for each resource of interest, diffs, a spinner for the current step, a summary. */
 import picocolors from 'picocolors'
 import {
   describeChange,
@@ -7,8 +7,8 @@ import {
   describeFailure,
   describeSources,
   duration,
+  isRemoval,
   type Paint,
-  removes,
   summary,
   title,
   withoutMiddle,
@@ -37,7 +37,7 @@ export class Terminal implements Handlers {
   private current: { name: string; line: string; since: number } | undefined
   private timer: NodeJS.Timeout | undefined
   private frame = 0
-  private shown = false
+  private isSpinnerShown = false
   private mode: RunStart['mode'] = 'run'
   private diff: DiffOf | undefined
   /** Whether the run has several roles or events: then a line names each before its resources. */
@@ -52,7 +52,7 @@ export class Terminal implements Handlers {
     this.paint = picocolors.createColors(options.color)
   }
 
-  /** Loads what draws diffs; before the run, since handlers are synchronous. */
+  /** Loads the library that computes diffs. The caller waits for it before the run, since handlers are synchronous. */
   async prepare(): Promise<this> {
     if (!this.options.quiet) this.diff = await loadDiff()
     return this
@@ -64,7 +64,7 @@ export class Terminal implements Handlers {
     this.group = ''
     if (!this.options.verbose) return
     const what = title(`${run.roles.join(', ')}: ${run.events.join(', ')}`)
-    this.line(this.paint.dim(`${what}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`))
+    this.printLine(this.paint.dim(`${what}, ${run.resources} resource${run.resources === 1 ? '' : 's'}`))
   }
 
   applying(name: string): void {
@@ -75,56 +75,56 @@ export class Terminal implements Handlers {
   }
 
   progress(name: string, line: string): void {
-    const one = plain(line).trimEnd().replaceAll('\n', ' ')
-    if (this.current) this.current.line = one.trim()
-    else if (this.options.verbose) this.line(this.paint.dim(`    ${title(name)}: ${one}`))
+    const shownLine = plain(line).trimEnd().replaceAll('\n', ' ')
+    if (this.current) this.current.line = shownLine.trim()
+    else if (this.options.verbose) this.printLine(this.paint.dim(`    ${title(name)}: ${shownLine}`))
   }
 
   resource(report: ResourceReport): void {
-    this.settle()
+    this.clearSpinner()
     const { outcome } = report
     const name = title(report.name)
     if (outcome === 'unchanged' || outcome === 'skipped') {
       if (!this.options.verbose) return
-      this.heading(report)
+      this.printHeading(report)
       const reason = report.reason ? ` (skipped: ${title(report.reason)})` : ''
-      this.line(this.paint.dim(`  ${outcome === 'skipped' ? '-' : '.'} ${name}${reason}`))
+      this.printLine(this.paint.dim(`  ${outcome === 'skipped' ? '-' : '.'} ${name}${reason}`))
       return
     }
-    if (outcome === 'failed') return this.failed(report)
+    if (outcome === 'failed') return this.printFailure(report)
     if (this.options.quiet && !this.listsBriefly) return
     const took =
       report.durationMs >= 1000 && outcome !== 'unknown' ? this.paint.dim(` ${duration(report.durationMs)}`) : ''
-    this.heading(report)
-    if (this.listsBriefly) return this.line(`  ${describeChangeBriefly(report, this.paint)}${took}`)
+    this.printHeading(report)
+    if (this.listsBriefly) return this.printLine(`  ${describeChangeBriefly(report, this.paint)}${took}`)
     const [head = '', ...rows] = describeChange(report, this.paint, this.options.verbose)
-    this.line([`  ${head}${took}`, ...rows.map((row) => `  ${row}`)].join('\n'))
-    if (!removes(report)) this.text(report)
-    for (const row of describeSources(report, this.paint)) this.line(`  ${row}`)
+    this.printLine([`  ${head}${took}`, ...rows.map((row) => `  ${row}`)].join('\n'))
+    if (!isRemoval(report)) this.printDiff(report)
+    for (const row of describeSources(report, this.paint)) this.printLine(`  ${row}`)
   }
 
   warn(message: string): void {
-    this.message(this.paint.yellow('warning:'), message)
+    this.printMessage(this.paint.yellow('warning:'), message)
   }
 
   note(message: string): void {
-    if (!this.options.quiet) this.message(this.paint.dim('note:'), message)
+    if (!this.options.quiet) this.printMessage(this.paint.dim('note:'), message)
   }
 
-  private message(title: string, text: string): void {
-    this.settle()
-    // No line of a text of others looks like one of ours.
-    this.line(`  ${title} ${plain(withoutMiddle(text)).replace(/\n(?! {4}|\n|$)/g, '\n    ')}`)
+  private printMessage(title: string, text: string): void {
+    this.clearSpinner()
+    // Indent further lines, so that the text of a host or a recipe cannot imitate a line of converge.
+    this.printLine(`  ${title} ${plain(withoutMiddle(text)).replace(/\n(?! {4}|\n|$)/g, '\n    ')}`)
   }
 
   end(report: RunReport): void {
-    this.settle()
+    this.clearSpinner()
     clearInterval(this.timer)
     // A recovery is a second run on the same terminal.
     this.timer = undefined
     const isSilent = this.options.quiet && ['unchanged', 'changed', 'planned'].includes(report.outcome)
     if (isSilent && !(this.listsBriefly && report.outcome === 'changed')) return
-    this.line(summary(report, this.paint))
+    this.printLine(summary(report, this.paint))
   }
 
   private get listsBriefly(): boolean {
@@ -132,30 +132,30 @@ export class Terminal implements Handlers {
   }
 
   /** Names the role and the event before the first resource of both that is printed. */
-  private heading({ role, event }: ResourceReport): void {
+  private printHeading({ role, event }: ResourceReport): void {
     const group = title(`${role}: ${event}`)
     if (!this.hasGroups || group === this.group) return
     this.group = group
-    this.line(this.paint.bold(group))
+    this.printLine(this.paint.bold(group))
   }
 
-  private failed(report: ResourceReport): void {
+  private printFailure(report: ResourceReport): void {
     const { failure, name } = report
-    this.heading(report)
-    this.line(
+    this.printHeading(report)
+    this.printLine(
       `  ${this.paint.red('!')} ${title(name)} ${this.paint.red(report.ignored ? 'failed (ignored)' : 'failed')}`,
     )
-    if (failure) this.line(describeFailure(failure, this.paint))
+    if (failure) this.printLine(describeFailure(failure, this.paint))
   }
 
-  private text({ texts, diff }: ResourceReport): void {
+  private printDiff({ texts, diff }: ResourceReport): void {
     const lines = diff ?? (texts && this.diff ? this.diff(texts) : [])
     const rows = describeDiff(lines, this.options.verbose, this.paint)
-    // At once: a first run shows tens of thousands of lines.
-    if (rows.length > 0) this.line(rows.map((row) => `  ${row}`).join('\n'))
+    // In one write: a first run prints tens of thousands of lines.
+    if (rows.length > 0) this.printLine(rows.map((row) => `  ${row}`).join('\n'))
   }
 
-  private line(text: string): void {
+  private printLine(text: string): void {
     this.options.write(`${text}\n`)
   }
 
@@ -166,12 +166,12 @@ export class Terminal implements Handlers {
     this.frame = (this.frame + 1) % frames.length
     const text = `  ${frames[this.frame]} ${title(this.current.name)} ${duration(elapsed)} ${this.current.line}`
     this.options.write(`\r\x1b[K${this.paint.dim(text.slice(0, this.options.width - 1))}`)
-    this.shown = true
+    this.isSpinnerShown = true
   }
 
-  private settle(): void {
-    if (this.shown) this.options.write('\r\x1b[K')
-    this.shown = false
+  private clearSpinner(): void {
+    if (this.isSpinnerShown) this.options.write('\r\x1b[K')
+    this.isSpinnerShown = false
     this.current = undefined
   }
 }

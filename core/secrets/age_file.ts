@@ -73,7 +73,7 @@ export async function encryptAge(text: string, recipients: readonly string[]): P
     } catch (error) {
       throw new ConvergeError(`invalid age recipient "${recipient}"`, {
         code: 'INVALID_RECIPIENT',
-        hint: 'a recipient is a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
+        hint: 'pass a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
         usage: true,
         cause: error,
       })

@@ -17,7 +17,7 @@ export interface Identities {
 }
 
 /**
- * The file with the operator's identities: `SOPS_AGE_KEY_FILE`, or `sops/age/keys.txt` in the configuration directory
+ * Returns the file with the operator's identities: `SOPS_AGE_KEY_FILE`, or `sops/age/keys.txt` in the configuration directory
  * (`XDG_CONFIG_HOME`, default `~/.config`).
  */
 export function identityFile(environment: Environment): string {

@@ -48,7 +48,7 @@ async function secretValue(root: Node, file: string): Promise<SecretValue> {
 export function invalidSecrets(message: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'INVALID_SECRETS',
-    hint: 'a secrets file is one YAML or JSON object, such as database: { password: … }',
+    hint: 'write the file as one YAML or JSON object, such as database: { password: … }',
     usage: true,
   })
 }

@@ -1,10 +1,10 @@
-/** Lines of authorized_keys, as sshd reads them: sshd(8). */
+/** Parses lines of authorized_keys, and writes values of their options, as sshd(8) reads them. */
 import { Inexpressible, requireLine } from './writer.ts'
 
 const language = 'authorized_keys'
 
 /**
- * The value of an option, in quotes.
+ * Writes the value of an option, in quotes.
  * @throws Inexpressible for a line break, and for a backslash at the end, which would escape the closing quote
  */
 export function authorizedKeyValue(value: string): string {
@@ -25,7 +25,7 @@ export interface AuthorizedKey {
 
 const algorithm = /^((?:sk-)?(?:ssh|ecdsa)-[\w@.-]+)[ \t]+([A-Za-z0-9+/]+={0,3})(?:[ \t]+(.*))?$/
 
-/** Parses a line; null for a comment, a blank line, and what is no key. */
+/** Parses a line; null for a comment, a blank line, and a line without a key. */
 export function parseAuthorizedKey(line: string): AuthorizedKey | null {
   const text = line.trim()
   if (text.startsWith('#')) return null
@@ -34,7 +34,7 @@ export function parseAuthorizedKey(line: string): AuthorizedKey | null {
   return whole === undefined ? null : { options, type, blob, comment: comment.trim() }
 }
 
-/** Options end at the first blank outside of quotes. */
+/** Returns the options at the beginning of a line, which end at the first blank outside of quotes. */
 function optionsOf(text: string): string {
   let isQuoted = false
   for (let at = 0; at < text.length; at++) {

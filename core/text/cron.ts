@@ -1,4 +1,4 @@
-/** Lines of crontab(5), as Debian's cron reads them. */
+/** Writes commands and variables for crontab(5), as Debian's cron reads them. */
 import { Inexpressible, requireLine } from './writer.ts'
 
 const language = 'cron'
@@ -7,7 +7,7 @@ const language = 'cron'
 const longestCommand = 998
 
 /**
- * The command of a job. cron takes a backslash off before a percent sign and before another backslash.
+ * Writes the command of a job. cron removes a backslash before a percent sign and before another backslash.
  * @throws Inexpressible
  */
 export function cronCommand(command: string): string {
@@ -18,7 +18,7 @@ export function cronCommand(command: string): string {
 }
 
 /**
- * The value of a variable of a crontab. cron takes off one pair of quotes and knows no escapes.
+ * Writes the value of a variable. cron removes one pair of quotes and knows no escapes.
  * @throws Inexpressible
  */
 export function cronVariable(value: string): string {

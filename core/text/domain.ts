@@ -1,4 +1,4 @@
-/** Domain names of an app that a request can ask for. */
+/** Finds a domain name of an app that a request can ask for. */
 
 /** A name that stands for many, such as `*.example.com`, has no address to request. */
 const oneName = /^[\w-][\w.-]*$/

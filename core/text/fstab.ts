@@ -1,7 +1,7 @@
-/** Fields of fstab(5). */
+/** Writes and reads fields of fstab(5). */
 import { requireText } from './writer.ts'
 
-/** One field; blanks, line breaks, backslashes and `#` are written as octal numbers. */
+/** Returns one field; blanks, line breaks, backslashes and `#` are written as octal numbers. */
 export function fstabField(text: string): string {
   requireText('fstab', text)
   return text.replace(/[\s\\#]/g, (sign) => `\\${sign.charCodeAt(0).toString(8).padStart(3, '0')}`)

@@ -1,8 +1,8 @@
-/** Words of haproxy.cfg (configuration manual, 2.2). */
+/** Writes words of haproxy.cfg (configuration manual, 2.2). */
 import { requireLine } from './writer.ts'
 
 /**
- * One word: within single quotes nothing has a meaning.
+ * Writes one word; within single quotes, no character has a special meaning.
  * @throws Inexpressible
  */
 export function haproxyWord(word: string): string {

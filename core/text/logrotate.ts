@@ -1,10 +1,10 @@
-/** Patterns of files in logrotate's configuration. */
+/** Writes patterns of files for the configuration of logrotate. */
 import { Inexpressible, requireLine } from './writer.ts'
 
 const language = 'logrotate'
 
 /**
- * A pattern for files of a directory, whose own path is taken as it is.
+ * Writes a pattern for files of a directory, whose own path is taken literally.
  * @param name pattern for their names, such as `*.log`
  * @throws Inexpressible
  */

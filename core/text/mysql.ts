@@ -1,4 +1,4 @@
-/** Words of SQL as MariaDB and MySQL read it, in a session whose sql_mode has neither ANSI_QUOTES nor NO_BACKSLASH_ESCAPES. */
+/** Writes texts and names in the SQL of MariaDB and MySQL, for an sql_mode without ANSI_QUOTES and NO_BACKSLASH_ESCAPES. */
 import { requireText } from './writer.ts'
 
 const language = 'SQL'

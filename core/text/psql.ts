@@ -1,4 +1,4 @@
-/** Words of psql(1): values of variables, which SQL refers to as :'name' and :"name". */
+/** Writes values of variables for psql(1), which SQL refers to as :'name' and :"name". */
 import { Inexpressible, requireText } from './writer.ts'
 
 const language = 'psql'

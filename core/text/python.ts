@@ -1,9 +1,9 @@
-/** Literals of Python. */
+/** Writes literals of Python. */
 import { requireText } from './writer.ts'
 
 const escapes: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', "'": "\\'", '\\': '\\\\' }
 
-/** A text in single quotes, on one line. */
+/** Returns a text in single quotes, on one line. */
 export function pythonString(text: string): string {
   requireText('Python', text)
   const escaped = text.replace(/[\u0000-\u001f\u007f-\u009f'\\\u2028\u2029]/g, (sign) => {

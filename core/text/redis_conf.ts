@@ -1,4 +1,4 @@
-/** Texts of redis.conf, in double quotes, as its reader `sdssplitargs` unescapes them. */
+/** Writes texts of redis.conf, in double quotes, as its reader `sdssplitargs` unescapes them. */
 import { requireLine } from './writer.ts'
 
 /**

@@ -1,4 +1,4 @@
-/** Words of sudoers(5). */
+/** Writes commands for sudoers(5). */
 import { Inexpressible, requireLine } from './writer.ts'
 
 const language = 'sudoers'

@@ -1,8 +1,8 @@
-/** Words of varnish-cli(7); varnishadm sends its arguments as they are. */
+/** Writes words of varnish-cli(7); varnishadm sends its arguments as they are. */
 import { requireLine } from './writer.ts'
 
 /**
- * One word.
+ * Returns one word.
  * @throws Inexpressible
  */
 export function varnishWord(text: string): string {

@@ -1,4 +1,4 @@
-/** Environment variables of a Zope client: they pass through buildout into the `<environment>` of zope.conf (ZConfig). */
+/** Writes the environment variables of a Zope client, which pass through buildout into `<environment>` of zope.conf (ZConfig). */
 import { Inexpressible, pythonSpace, requireText } from './writer.ts'
 
 const language = 'zope.conf'
@@ -9,9 +9,9 @@ const blankStart = new RegExp(`^[${pythonSpace}]`)
 const blanks = new RegExp(`[${pythonSpace}]+`)
 const blankEnd = new RegExp(`[${pythonSpace}]$`)
 
-/** A name of ZConfig that stands for no text: with it beside them, blanks are not at the end of the value. */
-const nothing = '$converge_nothing'
-const defineNothing = '%define converge_nothing'
+/** A definition of ZConfig for the empty text. Beside it, blanks are not at an end of the value, where ZConfig removes them. */
+const emptyDefinition = '$converge_nothing'
+const definitionLine = '%define converge_nothing'
 
 /**
  * One variable as a line of `environment-vars`. `$` begins a substitution in both languages, and `$$` is none: ZConfig
@@ -22,14 +22,14 @@ function zopeVariable(name: string, value: string): string {
   requireText(language, value)
   if (lineEnds.test(value)) throw new Inexpressible(language, 'a line break, or what Python takes for one')
   if (value === '') return name
-  const [before, after] = [blankStart.test(value) ? nothing : '', blankEnd.test(value) ? nothing : '']
+  const [before, after] = [blankStart.test(value) ? emptyDefinition : '', blankEnd.test(value) ? emptyDefinition : '']
   return `${name} ${before}${value.replaceAll('$', '$$$$')}${after}`
 }
 
 export interface ZopeEnvironment {
   /** Lines of the option `environment-vars`. */
   readonly lines: readonly string[]
-  /** Variables that it cannot hold, by name: they reach the process by its environment only. */
+  /** Names of the variables that this option cannot hold; the process gets them only from its environment. */
   readonly missing: readonly string[]
 }
 
@@ -47,6 +47,6 @@ export function zopeEnvironment(environment: Readonly<Record<string, string>>): 
   // One line alone is split at its blanks: every second word would be the value of the one before.
   const [first = '', ...more] = lines
   const isSplit = more.length === 0 && lines.length === 1 && first.split(blanks).length !== 2
-  const needsNothing = isSplit || lines.some((line) => line.includes(nothing))
-  return { lines: needsNothing ? [defineNothing, ...lines] : lines, missing }
+  const requiresDefinition = isSplit || lines.some((line) => line.includes(emptyDefinition))
+  return { lines: requiresDefinition ? [definitionLine, ...lines] : lines, missing }
 }

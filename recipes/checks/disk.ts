@@ -63,7 +63,7 @@ function fileSystems(output: string): FileSystem[] {
 
 function readOnlyFinding(host: HostReader, { target }: FileSystem): Finding | null {
   // The last mount at a path covers earlier ones.
-  const mount = readMounts(host).findLast(({ at }) => at === target)
+  const mount = readMounts(host).findLast(({ mountPoint: at }) => at === target)
   if (!mount?.options.includes('ro')) return null
   return missing(
     `${target} is a read-only file system`,

@@ -61,7 +61,7 @@ export async function withHint<T>(hint: string, work: () => Promise<T>): Promise
     return await work()
   } catch (thrown) {
     const error = asConvergeError(thrown)
-    throw error.code === 'COMMAND_FAILED' ? error.hinted(hint) : error
+    throw error.code === 'COMMAND_FAILED' ? error.withHint(hint) : error
   }
 }
 

@@ -121,7 +121,7 @@ export const mount = defineResource(
     async read(host, { path }): Promise<State> {
       const { lines } = readLines(host, fstab)
       const index = lineOf(lines, path)
-      const mounted = readMounts(host).findLast(({ at }) => at === path)
+      const mounted = readMounts(host).findLast(({ mountPoint: at }) => at === path)
       return {
         fstab: index < 0 ? null : normalizedLine(lines[index] ?? ''),
         mounted: mounted !== undefined,

@@ -10,10 +10,10 @@ export function isOnNetworkMount(host: HostReader, path: string): boolean {
 
 /** Returns the type of a path's file system. */
 function fileSystemType(host: HostReader, path: string): string | undefined {
-  const above = readMounts(host).filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
+  const above = readMounts(host).filter(({ mountPoint: at }) => at === '/' || path === at || path.startsWith(`${at}/`))
   // The longest mount point counts; of several mounts at one point the last, which covers the others.
   return above.reduce<Mount | undefined>(
-    (best, one) => (one.at.length >= (best?.at.length ?? 0) ? one : best),
+    (best, one) => (one.mountPoint.length >= (best?.mountPoint.length ?? 0) ? one : best),
     undefined,
   )?.type
 }

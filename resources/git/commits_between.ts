@@ -1,6 +1,6 @@
 /** Lists the commits between the current release and a new one, from the mirror or from the repository. */
 import type { HostReader } from '../../core/host/types.ts'
-import { type CommitRange, mostListedCommits } from '../../core/model/commit_range.ts'
+import { type CommitRange, maxListedCommits } from '../../core/model/commit_range.ts'
 import { asConvergeError } from '../../core/model/errors.ts'
 import type { Context } from '../../core/model/resource.ts'
 import { seconds } from '../../core/model/units.ts'
@@ -18,7 +18,7 @@ const listing = [
   'counts=$(git --git-dir="$1" rev-list --left-right --count "$2...$3" --) || exit',
   'printf "count %s\\n" "$counts"',
   'case $counts in *"\t0") range="$3..$2" ;; *) range="$2..$3" ;; esac',
-  `git --git-dir="$1" log --max-count=${mostListedCommits} --format="commit %H%x09%an%x09%s" "$range" --`,
+  `git --git-dir="$1" log --max-count=${maxListedCommits} --format="commit %H%x09%an%x09%s" "$range" --`,
 ].join('\n')
 
 /**

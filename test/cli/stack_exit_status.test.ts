@@ -1,6 +1,6 @@
 /** Tests the exit status of a rollout for each kind of report. */
 import t from 'tap'
-import { statusOf } from '../../core/cli/stack/rollout_exit_status.ts'
+import { exitStatusOf } from '../../core/cli/stack/rollout_exit_status.ts'
 import type { HostReport, RolloutReport } from '../../core/fleet/types.ts'
 
 const host = (outcome: HostReport['outcome'], code?: string) =>
@@ -12,7 +12,7 @@ const report = (outcome: RolloutReport['outcome'], hosts: readonly HostReport[],
 t.test('a rollback to a release that no host has is wrong usage if no host was touched', async (t) => {
   const missing = host('failed', 'NO_SUCH_RELEASE')
   const rollback = (hosts: readonly HostReport[], to?: string) =>
-    statusOf(report('failed', hosts, 'rollback'), to === undefined ? {} : { to })
+    exitStatusOf(report('failed', hosts, 'rollback'), to === undefined ? {} : { to })
   t.equal(rollback([missing, missing], 'feed'), 2)
   t.equal(rollback([missing, host('untouched')], 'feed'), 2)
   t.equal(rollback([host('failed', 'AMBIGUOUS_RELEASE')], '00000'), 2)
@@ -22,9 +22,9 @@ t.test('a rollback to a release that no host has is wrong usage if no host was t
 })
 
 t.test('every other outcome has its exit status', async (t) => {
-  t.equal(statusOf(report('failed', [host('failed', 'NO_SUCH_RELEASE')], 'deploy'), { to: 'feed' }), 1)
-  t.equal(statusOf(report('interrupted', [], 'rollback'), { to: 'feed' }), 1)
-  t.equal(statusOf(report('changed', [host('changed')], 'rollback'), { to: 'feed' }), 0)
-  t.equal(statusOf(report('changed', [host('changed')], 'deploy'), { detailedExitCode: true }), 3)
-  t.equal(statusOf(report('unchanged', [host('skipped')], 'status'), {}), 1)
+  t.equal(exitStatusOf(report('failed', [host('failed', 'NO_SUCH_RELEASE')], 'deploy'), { to: 'feed' }), 1)
+  t.equal(exitStatusOf(report('interrupted', [], 'rollback'), { to: 'feed' }), 1)
+  t.equal(exitStatusOf(report('changed', [host('changed')], 'rollback'), { to: 'feed' }), 0)
+  t.equal(exitStatusOf(report('changed', [host('changed')], 'deploy'), { detailedExitCode: true }), 3)
+  t.equal(exitStatusOf(report('unchanged', [host('skipped')], 'status'), {}), 1)
 })

@@ -162,7 +162,7 @@ t.test('the hints about small commands work', async (t) => {
     },
     {
       source: 'core/cli/command_line/completion.ts',
-      hint: 'there is one for bash and one for zsh',
+      hint: 'name bash or zsh: converge completion bash',
       broken: 'completion fish',
       repaired: 'completion zsh',
     },

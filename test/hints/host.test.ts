@@ -4,10 +4,10 @@ import * as fs from 'node:fs'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { awaitCommandsOf, CommandGuard } from '../../core/host/command_guard.ts'
-import { putDeployLock, readDeployLock, removeDeployLock } from '../../core/host/deploy_lock.ts'
+import { readDeployLock, removeDeployLock, takeDeployLock } from '../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { acquireLock, type Holder, lockHolder, tryLock } from '../../core/host/lock.ts'
-import { StateDirectory } from '../../core/host/state_files.ts'
+import { StateDirectory } from '../../core/host/state_directory.ts'
 import { milliseconds } from '../../core/model/units.ts'
 import { needs, scratch } from '../support/machine.ts'
 import { proveCalls } from '../support/proofs.ts'
@@ -52,7 +52,7 @@ t.test('the hints about locks work', async (t) => {
   fs.writeFileSync(`${state}/deploy-lock.json`, '{')
   const other = scratch(t)
   const lock = (by: string) => ({ by, since: '2026-01-01T00:00:00.000Z', message: '' })
-  putDeployLock(other, lock('ann@host'))
+  takeDeployLock(other, lock('ann@host'))
   const path = `${state}/lock`
   const firstLock = tryLock(path, 'the first')
   const release = () => 'lock' in firstLock && firstLock.lock.release()
@@ -78,10 +78,10 @@ t.test('the hints about locks work', async (t) => {
     {
       source: 'core/host/deploy_lock.ts',
       hint: 'ask the holder first; converge unlock removes the lock, and converge stack unlock those of a stack',
-      broken: () => putDeployLock(other, lock('ben@host')),
+      broken: () => takeDeployLock(other, lock('ben@host')),
       repaired: () => {
         removeDeployLock(other)
-        putDeployLock(other, lock('ben@host'))
+        takeDeployLock(other, lock('ben@host'))
       },
     },
     {
@@ -227,13 +227,13 @@ t.test('the hints about accounts and the state directory work', async (t) => {
       repaired: () => runAs('root'),
     },
     {
-      source: 'core/host/state_files.ts',
+      source: 'core/host/state_directory.ts',
       hint: 'give --prefix DIR or --state-dir DIR for a directory of your own',
       broken: () => check('file/state'),
       repaired: () => check('state'),
     },
     {
-      source: 'core/host/state_files.ts',
+      source: 'core/host/state_directory.ts',
       hint: 'run as root, or give --prefix DIR or --state-dir DIR for a directory of your own',
       broken: () => asNobody(() => check('file/state')),
       repaired: () => asNobody(() => check('state')),

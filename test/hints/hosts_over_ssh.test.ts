@@ -158,7 +158,7 @@ t.test('the hints about missing programs on a host work', async (t) => {
     const runtimes = { cacheDirectory: join(directory, 'cache'), programs }
     const options = {
       library: join(directory, 'lib'),
-      state: join(directory, 'state'),
+      stateDirectory: join(directory, 'state'),
       runtimes,
       step: () => undefined,
     }

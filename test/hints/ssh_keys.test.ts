@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { HostKeyCheck, KnownHostFiles } from '../../core/fleet/ssh/host_keys.ts'
 import { KeyRing, type Prompt } from '../../core/fleet/ssh/identities.ts'
 import { readKnownHosts } from '../../core/fleet/ssh/known_hosts.ts'
-import { newHostKey, noteHostKey, refuseKnown } from '../../core/fleet/ssh/new_host.ts'
+import { newHostKey, refuseKnownHost, storeHostKey } from '../../core/fleet/ssh/new_host.ts'
 import { loadSsh2 } from '../../core/fleet/ssh/ssh2.ts'
 import { resolveTarget, type SshTarget } from '../../core/fleet/ssh/target.ts'
 import { readUserConfig } from '../../core/fleet/ssh/user_config.ts'
@@ -110,17 +110,17 @@ t.test('the hints about keys of hosts that do not exist yet work', async (t) => 
     {
       source,
       hint: "if another host had that address before, remove its key first: ssh-keygen -R '192.0.2.1'",
-      broken: async () => refuseKnown(await targetIn(home)),
+      broken: async () => refuseKnownHost(await targetIn(home)),
       repaired: async () => {
         execFileSync('ssh-keygen', ['-R', '192.0.2.1', '-f', known], { stdio: 'ignore' })
-        refuseKnown(await targetIn(home))
+        refuseKnownHost(await targetIn(home))
       },
     },
     {
       source,
       hint: 'name one in ~/.ssh/config: UserKnownHostsFile ~/.ssh/known_hosts',
-      broken: async () => noteHostKey(await targetIn(home, 'UserKnownHostsFile none'), key),
-      repaired: async () => noteHostKey(await targetIn(home, 'UserKnownHostsFile ~/.ssh/known_hosts'), key),
+      broken: async () => storeHostKey(await targetIn(home, 'UserKnownHostsFile none'), key),
+      repaired: async () => storeHostKey(await targetIn(home, 'UserKnownHostsFile ~/.ssh/known_hosts'), key),
     },
     {
       source: 'core/fleet/ssh/known_hosts.ts',

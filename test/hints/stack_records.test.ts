@@ -93,7 +93,7 @@ t.test('the hints about pauses work', async (t) => {
   const word: Proof = { source, hint: 'converge stack deployments lists the numbers' }
   const elsewhere: Proof = {
     source,
-    hint: 'a rollout is paused on the computer on which it was started; converge stack deployments lists those of this one',
+    hint: 'run this on the computer on which the rollout was started; converge stack deployments lists those of this one',
   }
   const several: Proof = { source, hint: 'name one, such as 1' }
   const sandbox = new Sandbox(t)

@@ -171,7 +171,7 @@ t.test('the hints about files of sops work', async (t) => {
     }),
     proof({
       source: 'core/secrets/secret_document.ts',
-      hint: 'a secrets file is one YAML or JSON object, such as database: { password: … }',
+      hint: 'write the file as one YAML or JSON object, such as database: { password: … }',
       broken: { $sops: 'site.yaml', key: 'database.password' },
       files: { 'site.yaml': '- a list\n' },
       changed: (directory) => copyFileSync(fixture('all.yaml'), join(directory, 'site.yaml')),
@@ -281,7 +281,7 @@ t.test('the hints about writing a secrets file work', async (t) => {
     },
     {
       source: 'core/secrets/age_file.ts',
-      hint: 'a recipient is a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
+      hint: 'pass a public key that begins with age1, as age-keygen -y or converge secrets init prints it',
       broken: () => encryptAge('text', ['age1nonsense']),
       repaired: () => encryptAge('text', [recipient]),
     },

@@ -23,7 +23,7 @@ async function hintsOf(web1: object, web2: object): Promise<(string | undefined)
 }
 
 const service = (name: string, port: number): Service => ({
-  ...{ name, role: name, ports: [port], visited: false, asks: [] },
+  ...{ name, role: name, ports: [port], isVisited: false, asks: [] },
 })
 const clashes = async (...hosts: (readonly Service[])[]) =>
   portClashes(hosts.map((services, at) => ({ host: `web${at + 1}`, services }))).map(({ hint }) => hint)

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { aptProxy } from './support/apt_proxy.ts'
-import { put } from './support/host_files.ts'
+import { writeFileWithParents } from './support/host_files.ts'
 import { systemdHostNeeds, testNetwork } from './support/hosts.ts'
 import { installProgram } from './support/program_on_host.ts'
 
@@ -32,8 +32,8 @@ t.test('sends the logs of the host through TLS, and keeps them while the server 
   const network = await testNetwork(t)
   const host = await network.systemdHost('web1', { node: 'own' })
   installProgram(host)
-  put(`${host.root}/etc/apt/apt.conf.d/99proxy`, await aptProxy(t, network.gateway))
-  put(`${host.root}/srv/logs/server.conf`, serverConfig)
+  writeFileWithParents(`${host.root}/etc/apt/apt.conf.d/99proxy`, await aptProxy(t, network.gateway))
+  writeFileWithParents(`${host.root}/srv/logs/server.conf`, serverConfig)
   const papertrail = {
     remote_host: '127.0.0.1',
     remote_port: 16514,
@@ -43,7 +43,7 @@ t.test('sends the logs of the host through TLS, and keeps them while the server 
     watch_files: { '/var/log/own/a "$b.log': 'own-app', '/var/log/own/err*.log': 'errors' },
   }
   const write = (settings: object) =>
-    put(`${host.root}/etc/converge/site.json`, JSON.stringify({ papertrail: settings }))
+    writeFileWithParents(`${host.root}/etc/converge/site.json`, JSON.stringify({ papertrail: settings }))
   const converge = async (words: string, status = 0) => {
     const ended = await host.run(`/usr/local/bin/node /opt/converge/dist/start.cjs ${words} --role papertrail`)
     t.equal(ended.status, status, `converge ${words}: ${ended.stdout}${ended.stderr}`)

@@ -62,9 +62,9 @@ t.test('a role that wraps zeo-client', async (t) => {
     if (t.passing()) await t.test(name, { timeout: 10 * 60_000 }, play)
   }
   site.operator.write({ 'recipes/cached_client.ts': recipe, 'recipes/rotation.conf': rotation })
-  site.change({ clientRole: 'cached-client' })
-  await site.add('zeo1', 'plone1')
-  await site.haveEggs(() => stack(t, 0, 'deploy', '--host', 'zeo1').then(() => undefined), 'zeo1')
+  site.changeAttributes({ clientRole: 'cached-client' })
+  await site.addHosts('zeo1', 'plone1')
+  await site.shareEggs(() => stack(t, 0, 'deploy', '--host', 'zeo1').then(() => undefined), 'zeo1')
   const host = site.host('plone1')
   const restarts = () =>
     host.exists('/var/tmp/restarts') ? host.read('/var/tmp/restarts').trim().split('\n').length : 0
@@ -77,15 +77,15 @@ t.test('a role that wraps zeo-client', async (t) => {
     t.match(program.stdout, 'from the wrapper', 'an overridden property')
     t.match((await host.run("dpkg-query -W -f '${Status}' memcached")).stdout, 'install ok installed')
     t.equal((await host.run('pgrep -u memcache memcached')).status, 0, 'the service runs')
-    const pid = await site.process('plone1')
+    const pid = await site.clientPid('plone1')
     t.match((await host.run(`tr '\\0' '\\n' < /proc/${pid}/environ`)).stdout, 'OWN_NAME=from the wrapper')
   })
 
   await scene('a second deploy changes nothing, and runs no step', async (t) => {
-    const [before, pid] = [restarts(), await site.process('plone1')]
+    const [before, pid] = [restarts(), await site.clientPid('plone1')]
     t.strictSame(outcomes(await stack(t, 0, 'deploy')), { zeo1: 'unchanged', plone1: 'unchanged' })
     t.equal(restarts(), before)
-    t.equal(await site.process('plone1'), pid)
+    t.equal(await site.clientPid('plone1'), pid)
   })
 
   await scene('a new revision runs the step before the restart, once', async (t) => {
@@ -99,7 +99,7 @@ t.test('a role that wraps zeo-client', async (t) => {
   })
 
   await scene('a plan of the stack explains, selects and leaves out', async (t) => {
-    site.change({ environment: { COLOR: 'blue' } })
+    site.changeAttributes({ environment: { COLOR: 'blue' } })
     const plan = async (...args: readonly string[]) => {
       const { status, stdout, stderr } = await site.operator.run(['plan', '--host', 'plone1', ...args])
       t.equal(status, 0, stderr)
@@ -118,7 +118,7 @@ t.test('a role that wraps zeo-client', async (t) => {
   })
 
   await scene('a rollback keeps the overrides, and runs the step', async (t) => {
-    site.change({ environment: {} })
+    site.changeAttributes({ environment: {} })
     const before = restarts()
     await stack(t, 0, 'rollback', '--app', 'plone_instances')
     t.equal(restarts(), before + 1)

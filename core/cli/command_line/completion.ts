@@ -31,12 +31,15 @@ export function completionScript(shell: string | undefined): string {
   if (name === 'zsh') return zsh
   throw new ConvergeError(`there is no completion for ${name}`, {
     code: 'USAGE',
-    hint: 'there is one for bash and one for zsh',
+    hint: 'name bash or zsh: converge completion bash',
     usage: true,
   })
 }
 
-/** @param words after the program's name, the last one at the cursor @returns none to have the shell complete files */
+/**
+ * @param words after the program's name, the last one at the cursor
+ * @returns the candidates; none to let the shell complete files
+ */
 export async function complete<N>(words: readonly string[], catalogue: Catalogue<N>): Promise<readonly string[]> {
   // Bash breaks `--role=web` into three words.
   const known = words.filter((word, at) => word !== '=' || at === words.length - 1)
@@ -47,12 +50,12 @@ export async function complete<N>(words: readonly string[], catalogue: Catalogue
   const variant = others.find((name) => before.some((word) => word.startsWith(`--${name}`)))
   const spec = variant === undefined ? command : commandNamed(`${command?.name} --${variant}`)
   const option = optionNamed(before.at(-1))
-  if (option !== undefined) return values(option, { current, before }, catalogue)
+  if (option !== undefined) return optionCandidates(option, { current, before }, catalogue)
   if (current.startsWith('-'))
     return [...new Set([...Object.keys((spec ?? commands[0])?.options ?? {}), ...others, 'help'])].map(
       (name) => `--${name}`,
     )
-  if (spec !== undefined) return positionals(spec, before, catalogue)
+  if (spec !== undefined) return positionalCandidates(spec, before, catalogue)
   const family = familyNamed(before.at(-1) ?? '')
   return family === undefined ? firstWords() : secondWords(family)
 }
@@ -73,7 +76,7 @@ interface Words {
   readonly before: readonly string[]
 }
 
-async function values<N>(option: string, { current, before }: Words, catalogue: Catalogue<N>) {
+async function optionCandidates<N>(option: string, { current, before }: Words, catalogue: Catalogue<N>) {
   // `zeo-server,zeo-c`: each candidate starts with the text before the comma.
   const listBefore = current.slice(0, current.lastIndexOf(',') + 1)
   if (option === 'role') return Object.keys(catalogue.roles).map((name) => `${listBefore}${name}`)
@@ -97,7 +100,7 @@ async function releasesFor<N>(before: readonly string[], catalogue: Catalogue<N>
   }
 }
 
-async function positionals<N>(
+async function positionalCandidates<N>(
   spec: CommandSpec,
   before: readonly string[],
   catalogue: Catalogue<N>,

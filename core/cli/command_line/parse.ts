@@ -129,13 +129,13 @@ function parseWords(argv: readonly string[]): Words {
   const named = (test: (option: OptionSpec) => boolean) =>
     [...allOptions].flatMap(([name, option]) => (test(option) ? [name] : []))
   // A letter may mean different options; the command decides which one.
-  const lettered = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [{ name, alias }]))
-  const shared = lettered.flatMap(({ alias }, at) =>
-    lettered.some((one, i) => i < at && one.alias === alias) ? alias : [],
+  const aliased = [...allOptions].flatMap(([name, { alias }]) => (alias === undefined ? [] : [{ name, alias }]))
+  const sharedAliases = aliased.flatMap(({ alias }, at) =>
+    aliased.some((one, i) => i < at && one.alias === alias) ? alias : [],
   )
-  const aliases = lettered.filter(({ alias }) => !shared.includes(alias)).map(({ name, alias }) => [name, alias])
+  const aliases = aliased.filter(({ alias }) => !sharedAliases.includes(alias)).map(({ name, alias }) => [name, alias])
   return Parser(withDashes(argv), {
-    string: [...named(({ type }) => type !== 'boolean'), ...shared],
+    string: [...named(({ type }) => type !== 'boolean'), ...sharedAliases],
     boolean: named(({ type }) => type === 'boolean'),
     array: named(({ repeatable }) => repeatable === true),
     alias: Object.fromEntries(aliases) as Record<string, string>,
@@ -223,10 +223,10 @@ function unknownSecondWord(family: CommandFamily, word: string | undefined): Con
   const all = `there are: ${names.join(', ')}`
   if (word === undefined) return usage(`converge ${family.name} takes a command after it`, all)
   // Commands for one host such as restart are `converge stack run restart` for many hosts.
-  const runs = names.includes('run') && commandNamed(word)?.events !== undefined
+  const isEvent = names.includes('run') && commandNamed(word)?.events !== undefined
   return usage(
     `unknown command ${family.name} ${word}`,
-    runs ? `did you mean converge ${family.name} run ${word}?` : (nearest(word, names) ?? all),
+    isEvent ? `did you mean converge ${family.name} run ${word}?` : (nearest(word, names) ?? all),
   )
 }
 
@@ -235,26 +235,26 @@ function familyOf({ name }: CommandSpec): CommandFamily | undefined {
 }
 
 function unknownOption(name: string, spec: CommandSpec): ConvergeError {
-  const written = name.length === 1 ? `-${name}` : `--${name}`
-  const message = `${spec.name} does not take ${written}`
-  const instead = spec.advice?.[name] ?? sameLetter(name, spec)
-  if (instead !== undefined) return usage(allOptions.has(name) ? message : `unknown option ${written}`, instead)
+  const spelling = name.length === 1 ? `-${name}` : `--${name}`
+  const message = `${spec.name} does not take ${spelling}`
+  const instead = spec.advice?.[name] ?? suggestSameLetter(name, spec)
+  if (instead !== undefined) return usage(allOptions.has(name) ? message : `unknown option ${spelling}`, instead)
   const family = familyOf(spec)
   const owners = commands.filter(({ options }) => name in options)
-  const kin = owners.filter((command) => familyOf(command) === family)
-  const [first, ...more] = (kin.length > 0 ? kin : owners).map((command) => command.name)
+  const ownersInFamily = owners.filter((command) => familyOf(command) === family)
+  const [first, ...more] = (ownersInFamily.length > 0 ? ownersInFamily : owners).map((command) => command.name)
   if (first !== undefined)
-    return usage(message, `${written} is for ${anyOf([first, ...more])}: converge ${first} --help`)
+    return usage(message, `${spelling} is for ${anyOf([first, ...more])}: converge ${first} --help`)
   // A single letter is similar to every short name: suggest nothing.
-  const near = name === 'version' || name.length === 1 ? undefined : nearestName(name, Object.keys(spec.options))
+  const similar = name === 'version' || name.length === 1 ? undefined : nearestName(name, Object.keys(spec.options))
   return usage(
-    name === 'version' ? `--version stands alone: it prints the program's own` : `unknown option ${written}`,
-    near === undefined ? seeHelp(spec) : `did you mean --${near}?`,
+    name === 'version' ? `--version stands alone: it prints the program's own` : `unknown option ${spelling}`,
+    similar === undefined ? seeHelp(spec) : `did you mean --${similar}?`,
   )
 }
 
 /** Finds the option with the same letter, such as `--comment` for `--message`: both are `-m`. */
-function sameLetter(name: string, { options }: CommandSpec): string | undefined {
+function suggestSameLetter(name: string, { options }: CommandSpec): string | undefined {
   const letter = allOptions.get(name)?.alias
   if (letter === undefined) return undefined
   const twin = Object.keys(options).find((one) => options[one]?.alias === letter)

@@ -71,7 +71,7 @@ export const inputOptions = {
   },
 } as const satisfies Options
 
-/** The option that names the directory of the engine's own files. */
+/** Options that locate the directory of the engine's own files. */
 export const stateOptions = {
   prefix: inputOptions.prefix,
   'state-dir': inputOptions['state-dir'],

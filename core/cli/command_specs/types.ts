@@ -1,5 +1,4 @@
 /** Defines the types that describe a command: its options, its arguments and its kind. */
-
 import type { HostCountRange } from '../../fleet/planning/host_count.ts'
 
 export interface OptionSpec {

@@ -27,7 +27,7 @@ export async function applyPlan<N>(
     )
   }
   const saved = readPlan(path)
-  const where = process.cwd()
+  const originalDirectory = process.cwd()
   try {
     process.chdir(saved.directory)
   } catch (error) {
@@ -51,6 +51,6 @@ export async function applyPlan<N>(
       application,
     )
   } finally {
-    process.chdir(where)
+    process.chdir(originalDirectory)
   }
 }

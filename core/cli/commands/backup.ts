@@ -38,11 +38,11 @@ export async function backup<N>(
       usage: true,
     })
   if (action === 'list') return list(control, args)
-  const found = await control.verify(args.secondArgument)
-  if (args.jsonOutput) printJson({ app: control.app, ...found }, 2)
+  const result = await control.verify(args.secondArgument)
+  if (args.jsonOutput) printJson({ app: control.app, ...result }, 2)
   else if (!args.quiet)
     print(
-      `${control.app}: the backup ${found.id} opens: ${found.objects} objects, ${found.blobs} blobs, ${megabytes(found.bytes)}\n`,
+      `${control.app}: the backup ${result.id} opens: ${result.objects} objects, ${result.blobs} blobs, ${megabytes(result.bytes)}\n`,
     )
   return 0
 }
@@ -64,11 +64,11 @@ async function list(control: BackupControl, { jsonOutput }: Arguments): Promise<
   const backups = await control.list()
   if (jsonOutput) printJson({ app: control.app, backups }, 2)
   else if (backups.length === 0) print(`${control.app} has no backups\n`)
-  else print(`${[control.app, ...backups.map(line)].join('\n')}\n`)
+  else print(`${[control.app, ...backups.map(backupLine)].join('\n')}\n`)
   return 0
 }
 
-function line({ id, full, bytes, blobs }: ListedBackup): string {
+function backupLine({ id, full, bytes, blobs }: ListedBackup): string {
   const size = megabytes(bytes).padStart(9)
   return `  ${oneLine(id)}  ${full ? 'full       ' : 'incremental'}  ${size}  ${blobs === null ? 'no blobs' : oneLine(blobs)}`
 }

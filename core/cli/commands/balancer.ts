@@ -1,5 +1,4 @@
 /** Runs `converge balancer`: lists the backend servers of a stack's balancers, drains one, or sets it ready again. */
-
 import picocolors from 'picocolors'
 import type { LocalHost } from '../../host/local.ts'
 import { openHost } from '../../host/open_host.ts'

@@ -25,7 +25,7 @@ interface ConsoleCall<N> {
 export async function consoleCommand<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   checkNode(process.versions.node)
   try {
-    return await withNode22(call)
+    return await runAction(call)
   } catch (thrown) {
     throw asOwnError(thrown)
   }
@@ -38,15 +38,15 @@ function asOwnError(thrown: unknown): unknown {
   return new ConvergeError(message, { code, usage, cause, ...(hint === undefined ? {} : { hint }) })
 }
 
-async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
+async function runAction<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const { args, catalogue } = call
   const { startConsole, readStacks, readSettings, inviteAdministrator, backupDatabase } = await import(
     '../../console/main.ts'
   )
   const directory = args.stateDir === undefined ? defaultDirectory() : resolve(args.stateDir)
-  const { host, port } = listenAddress(args.listen ?? '127.0.0.1:8484')
-  const url = args.url === undefined ? null : publicUrl(args.url)
-  const keepDays = keptDays(args.keepDays ?? '365')
+  const { host, port } = parseListenAddress(args.listen ?? '127.0.0.1:8484')
+  const url = args.url === undefined ? null : parsePublicUrl(args.url)
+  const keepDays = parseKeepDays(args.keepDays ?? '365')
   switch (args.argument) {
     case undefined:
       break
@@ -72,8 +72,8 @@ async function withNode22<N>(call: ConsoleCall<N>): Promise<ExitStatus> {
   const program = programOf(catalogue)
   const stacks = await readStacks(program, await stackFiles(args))
   const names = stacks.map(({ name }) => name)
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice !== undefined) throw usage(`two stack files have the name ${twice}`, 'change "name" in one of them')
+  const duplicate = names.find((name, at) => names.indexOf(name) !== at)
+  if (duplicate !== undefined) throw usage(`two stack files have the name ${duplicate}`, 'change "name" in one of them')
   const running = await startConsole({
     directory,
     stacks,
@@ -145,21 +145,21 @@ function checkNode(version: string): void {
   })
 }
 
-function listenAddress(text: string): { readonly host: string; readonly port: number } {
+function parseListenAddress(text: string): { readonly host: string; readonly port: number } {
   const [, host = '', digits = ''] = /^\[?([^\]]*)\]?:(\d{1,5})$/.exec(text) ?? []
   if (host === '' || Number(digits) > 65535)
     throw usage(`invalid --listen ${text}: expected ADDRESS:PORT`, 'for example --listen 127.0.0.1:8484')
   return { host, port: Number(digits) }
 }
 
-function publicUrl(text: string): string {
+function parsePublicUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '' || url.hash !== '')
     throw usage(`invalid --url ${text}: expected a scheme and a host`, 'for example --url https://deploy.example.com')
   return url.origin
 }
 
-function keptDays(text: string): number {
+function parseKeepDays(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
   throw usage(
     `invalid --keep-days ${text}: expected a whole number of days from 1 to 99999`,

@@ -26,9 +26,9 @@ interface Result {
 }
 
 /** Number of checks that run at once: most of them wait for a program or a server. */
-const parallel = 8
-/** Time limit of a check, in milliseconds. Commands have shorter limits of their own. */
-const checkLimit = 30_000
+const maxParallelChecks = 8
+/** Time limit of a check. Commands have shorter limits of their own. */
+const checkTimeoutMs = 30_000
 
 const warningResult = { what: 'attributes', status: 'warning' } as const
 
@@ -36,7 +36,7 @@ export async function doctor<N>(args: Arguments, catalogue: Catalogue<N>, secret
   const inputs = await loadInputs(args, catalogue, secrets)
   const host = await openHost(inputs.stateDirectory)
   const node = inputs.buildRecipeNode([...defaultEvents])
-  const limit = pLimit(parallel)
+  const limit = pLimit(maxParallelChecks)
   const checks = await checksOf(inputs, node, host, catalogue)
   const checked = await Promise.all(checks.map((check) => limit(() => resultOf(check))))
   const warnings = inputs.mergedNode.warnings.map(
@@ -91,14 +91,14 @@ async function roleChecks<N>(
 
 async function resultOf({ what, run }: HostCheck): Promise<Result[]> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${checkLimit / 1000} s`)), checkLimit)
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${checkTimeoutMs / 1000} s`)), checkTimeoutMs)
   })
   try {
-    const finding = await Promise.race([(async () => run())(), late])
+    const finding = await Promise.race([(async () => run())(), timeout])
     return finding === null ? [] : [{ what, ...finding }]
   } catch (error) {
-    const { message, hint } = readable(error)
+    const { message, hint } = describeProblem(error)
     return [{ what, status: 'unknown', detail: `could not be checked: ${message}`, remedy: hint }]
   } finally {
     clearTimeout(timer)
@@ -121,16 +121,16 @@ function compileResults<N>(roles: readonly Role<N>[], what: string, node: N, hos
     const { warnings } = compile(roles, defaultEvents, node).bind(host)
     return warnings.map((detail) => ({ what, status: 'warning', detail }))
   } catch (error) {
-    const one = asConvergeError(error)
-    const problems = one instanceof InvalidInput ? one.problems : [one]
+    const failure = asConvergeError(error)
+    const problems = failure instanceof InvalidInput ? failure.problems : [failure]
     return problems.map((problem) => {
-      const { message, hint } = readable(problem)
+      const { message, hint } = describeProblem(problem)
       return { what, status: 'missing', detail: message, remedy: hint }
     })
   }
 }
 
-function readable(error: unknown): { readonly message: string; readonly hint: string | undefined } {
+function describeProblem(error: unknown): { readonly message: string; readonly hint: string | undefined } {
   if (error instanceof Error && !('code' in error)) return { message: error.message, hint: undefined }
   const { message, hint, source }: ConvergeError = asConvergeError(error)
   return { message: source === undefined ? message : `${describeLocation(source)}: ${message}`, hint }

@@ -1,5 +1,4 @@
-/** Runs `converge hooks`: has the scheduler of this host call the lifecycle events of its roles. */
-
+/** Runs `converge hooks install|remove|show`: the hooks by which the scheduler of this host runs the lifecycle events of its roles. */
 import * as fs from 'node:fs'
 import { resolve } from 'node:path'
 import { openHost } from '../../host/open_host.ts'
@@ -25,19 +24,19 @@ interface HooksCall<N> {
   readonly endProcess: () => void
 }
 
-/** @param word the action: install, remove or show */
-export async function hooksCommand<N>(word: string, call: HooksCall<N>): Promise<ExitStatus> {
+/** @param action the action: install, remove or show */
+export async function hooksCommand<N>(action: string, call: HooksCall<N>): Promise<ExitStatus> {
   const { args, catalogue, secrets, endProcess } = call
   const options = optionsOf(args)
   const hooks = await catalogue.hooks(options)
-  if (word === 'show') return show(call, options)
+  if (action === 'show') return show(call, options)
   // Refuse to install hooks whose runs would fail: check the roles and attributes as a run does.
-  if (word === 'install') {
+  if (action === 'install') {
     checkProgramAndWords(args, options)
     await loadInputs(args, catalogue, secrets)
   }
-  const dry = args.dryRun === true
-  return runCommand(args, [`hooks_${word}`], dry, catalogue, secrets, endProcess, hooks.role)
+  const isDryRun = args.dryRun === true
+  return runCommand(args, [`hooks_${action}`], isDryRun, catalogue, secrets, endProcess, hooks.role)
 }
 
 async function show<N>({ args, catalogue, secrets }: HooksCall<N>, options: HookOptions): Promise<ExitStatus> {
@@ -127,7 +126,10 @@ function optional(value: string | undefined): readonly string[] {
 /** Maximum of an interval, a year: systemd ignores intervals that are too large for it. */
 const maxDays = 366
 
-/** Converts `90s`, `5m` or `1h` to seconds. @throws USAGE */
+/**
+ * Converts `90s`, `5m` or `1h` to seconds.
+ * @throws USAGE
+ */
 export function scheduleSeconds(option: string, text: string, min: number): number {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? []
   const seconds = Number(number) * (unitSeconds[unit] ?? 0)

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs'
 import * as z from 'zod'
 import { lockHolder } from '../../host/lock.ts'
-import { StateDirectory } from '../../host/state_files.ts'
+import { StateDirectory } from '../../host/state_directory.ts'
 import type { Selection } from '../../model/selection.ts'
 
 const outcomes = ['unchanged', 'changed', 'planned', 'failed', 'interrupted'] as const
@@ -40,7 +40,7 @@ export function lastRun(directory: string): LastRun | null {
     if (id === undefined) return null
     // Reading a pipe would wait for a writer.
     if (!statSync(state.journalPath(id)).isFile()) return { ...unknown, id, outcome: 'not readable' }
-    const lines = state.read(id)
+    const lines = state.readJournal(id)
     const end = first(lines, endLine)
     if (end !== undefined) {
       const { started, outcome, roles, events, counts, selection } = end.report

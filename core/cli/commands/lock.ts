@@ -3,11 +3,11 @@ import {
   type DeployLock,
   describeDeployLock,
   lockedBy,
-  putDeployLock,
   readDeployLock,
   removeDeployLock,
+  takeDeployLock,
 } from '../../host/deploy_lock.ts'
-import { StateDirectory } from '../../host/state_files.ts'
+import { StateDirectory } from '../../host/state_directory.ts'
 import type { Arguments } from '../command_specs/list.ts'
 import type { ExitStatus } from '../exit_status.ts'
 import { author, stateDirectory } from '../inputs/read_inputs.ts'
@@ -48,7 +48,7 @@ export function lock(args: Arguments): ExitStatus {
   const directory = stateDirectory(args)
   new StateDirectory(directory).prepare()
   const newLock = { by: args.by ?? author(), since: new Date().toISOString(), message: args.message ?? '' }
-  putDeployLock(directory, newLock)
+  takeDeployLock(directory, newLock)
   return printResult(args, { locked: true, ...newLock }, `deploys are locked by ${describeDeployLock(newLock)}`)
 }
 

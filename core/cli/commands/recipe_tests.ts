@@ -14,12 +14,16 @@ import type { ExitStatus } from '../exit_status.ts'
 
 const testFile = /\.test\.[cm]?[jt]s$/
 const templateFile = /\.hbs$/
-const skipped = /^(node_modules|\..*)$/
+const skippedNames = /^(node_modules|\..*)$/
 
-/** @throws NO_TESTS if the directory has no tests, InvalidInput with the mistakes in templates and what the compiler finds in tests */
+/**
+ * Runs the tests of a directory, or one file, whatever its name.
+ * @throws NO_TESTS if the directory has no tests, InvalidInput with the mistakes in templates and tests
+ */
 export async function recipeTests<N>(args: Arguments, catalogue: Catalogue<N>): Promise<ExitStatus> {
   const directory = args.argument ?? '.'
-  const files = filesBelow(directory, testFile)
+  const isFile = fs.statSync(directory, { throwIfNoEntry: false })?.isFile() === true
+  const files = isFile ? [directory] : filesBelow(directory, testFile)
   if (files.length === 0)
     throw new ConvergeError(`there are no tests in ${resolve(directory)}: no file ends in .test.ts`, {
       code: 'NO_TESTS',
@@ -36,7 +40,7 @@ export async function recipeTests<N>(args: Arguments, catalogue: Catalogue<N>): 
   }
 }
 
-function filesBelow(path: string, names: RegExp): string[] {
+function filesBelow(path: string, pattern: RegExp): string[] {
   const stat = fs.statSync(path, { throwIfNoEntry: false })
   if (stat === undefined)
     throw new ConvergeError(`${path}: there is no such file or directory`, {
@@ -44,18 +48,18 @@ function filesBelow(path: string, names: RegExp): string[] {
       hint: `check the path, which is relative to the working directory, ${process.cwd()}`,
       usage: true,
     })
-  if (!stat.isDirectory()) return names === testFile || names.test(path) ? [path] : []
+  if (!stat.isDirectory()) return pattern.test(path) ? [path] : []
   return fs
     .readdirSync(path, { withFileTypes: true })
     .sort((one, other) => (one.name < other.name ? -1 : 1))
     .flatMap((entry) => {
-      if (skipped.test(entry.name)) return []
-      if (entry.isDirectory()) return filesBelow(join(path, entry.name), names)
-      return names.test(entry.name) ? [join(path, entry.name)] : []
+      if (skippedNames.test(entry.name)) return []
+      if (entry.isDirectory()) return filesBelow(join(path, entry.name), pattern)
+      return pattern.test(entry.name) ? [join(path, entry.name)] : []
     })
 }
 
-/** Checks all templates, those of recipes that no test runs included. */
+/** Checks all templates, even those of recipes that no test runs. */
 async function checkTemplates<N>(paths: readonly string[], catalogue: Catalogue<N>): Promise<void> {
   const problems: ConvergeError[] = []
   for (const path of paths)
@@ -84,7 +88,7 @@ async function compileTests(
         outfile,
         directory: dirname(resolve(file)),
         moduleUrl: (path) => JSON.stringify(pathToFileURL(path).href),
-        standalone: { plugins: [engineModules(engine), otherRunners()] },
+        standalone: { plugins: [resolveEngineModules(engine), refuseOtherRunners()] },
       })
       fs.mkdirSync(dirname(outfile), { recursive: true })
       for (const { path, contents } of outputFiles) fs.writeFileSync(path, contents)
@@ -98,7 +102,7 @@ async function compileTests(
 }
 
 /** Resolves the modules of the package to those of this program, whether or not the package is installed there. */
-function engineModules(engine: string): Plugin {
+function resolveEngineModules(engine: string): Plugin {
   const files: Readonly<Record<string, string>> = {
     'converge-engine': 'api.cjs',
     'converge-engine/testing': 'testing.cjs',
@@ -115,7 +119,7 @@ function engineModules(engine: string): Plugin {
 }
 
 /** Refuses tests that only another runner can run. */
-function otherRunners(): Plugin {
+function refuseOtherRunners(): Plugin {
   return {
     name: 'other-runners',
     setup(build) {
@@ -128,11 +132,11 @@ function otherRunners(): Plugin {
 
 function runTests(files: readonly string[], args: Arguments): Promise<ExitStatus> {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  const names = (args.only ?? []).map((pattern) => `--test-name-pattern=${pattern}`)
+  const nameOptions = (args.only ?? []).map((pattern) => `--test-name-pattern=${pattern}`)
   const update = args.updateSnapshots === true ? { CONVERGE_UPDATE_SNAPSHOTS: '1' } : {}
   const child = spawn(
     process.execPath,
-    ['--enable-source-maps', '--test', '--test-reporter=spec', ...names, ...files],
+    ['--enable-source-maps', '--test', '--test-reporter=spec', ...nameOptions, ...files],
     { stdio: 'inherit', env: { ...env, ...update } },
   )
   return new Promise((end, reject) => {

@@ -23,7 +23,7 @@ export function compileRecoveries(plan: Plan, compile: (event: string, role: str
     const { role } = resource
     const event = recoveryEvent(resource)
     if (event === undefined || recoveries.has(`${role} ${event}`)) continue
-    const compiled = attempted(() => compile(event, role))
+    const compiled = deferError(() => compile(event, role))
     recoveries.set(`${role} ${event}`, {
       role,
       event,
@@ -45,8 +45,8 @@ function recoveryEvent({ definition, props }: PlannedResource): string | undefin
   return definition.implementation.recovery?.(props)
 }
 
-/** Does the work now, and throws its error later: it matters only if the recovery is needed. */
-function attempted<T>(work: () => T): () => T {
+/** Does the work now, and throws its error when the result is used: the error matters only if the recovery is needed. */
+function deferError<T>(work: () => T): () => T {
   try {
     const result = work()
     return () => result

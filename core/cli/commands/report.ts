@@ -1,6 +1,6 @@
 /** Runs `converge report`: renders the journal of a run as an HTML page. */
 import { hostname } from 'node:os'
-import { StateDirectory } from '../../host/state_files.ts'
+import { StateDirectory } from '../../host/state_directory.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import type { ResourceReport, RunReport, RunStart } from '../../report/events.ts'
 import { htmlReport } from '../../report/html_report.ts'
@@ -45,7 +45,7 @@ function contentOf(state: StateDirectory, run: string) {
   const [warnings, notes]: [string[], string[]] = [[], []]
   let start: RunStart | undefined
   let end: RunReport | null = null
-  for (const line of state.read(run))
+  for (const line of state.readJournal(run))
     replay(line, {
       start: (value) => {
         start = value

@@ -1,5 +1,4 @@
 /** Runs `converge resources`: lists the resource types, or the properties of one. */
-
 import picocolors from 'picocolors'
 import { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'

@@ -13,7 +13,7 @@ import { hasMetricsDirectory, writeMetrics } from '../../host/metrics_file.ts'
 import { openHost } from '../../host/open_host.ts'
 import { killRunning } from '../../host/process.ts'
 import { endDownloads } from '../../host/request.ts'
-import { StateDirectory } from '../../host/state_files.ts'
+import { StateDirectory } from '../../host/state_directory.ts'
 import { VirtualHost } from '../../host/virtual.ts'
 import { asConvergeError } from '../../model/errors.ts'
 import type { Secrets } from '../../model/secrets.ts'
@@ -21,7 +21,7 @@ import { selectionOf } from '../../model/selection.ts'
 import { seconds } from '../../model/units.ts'
 import { loadDiff } from '../../report/diff.ts'
 import type { Handlers, RunReport } from '../../report/events.ts'
-import { jsonLines } from '../../report/machine.ts'
+import { jsonLines } from '../../report/json_lines.ts'
 import { renderRunMetrics } from '../../report/run_metrics.ts'
 import { Terminal } from '../../report/terminal.ts'
 import type { Catalogue } from '../catalogue.ts'
@@ -36,8 +36,8 @@ import { checkDeployLock } from './lock.ts'
 import { compileRecoveries, type Recovery, recoveryOf } from './recovery.ts'
 import { type PlanApplication, type PlannedRun, PlanSaving } from './saved_plan.ts'
 
-/** Minimum time that a run waits for a command of a killed run to end, in seconds. */
-const commandWait = 30
+/** Minimum time that a run waits for a command of a killed run to end. */
+const commandWaitSeconds = 30
 
 /** The input that a run and a dry run share. */
 interface PreparedRun {
@@ -134,7 +134,7 @@ export async function runCommand<N>(
   return statusOf(report, args)
 }
 
-/** The plan with what --only and --skip choose, once it is bound. */
+/** Limits a plan, when it is bound, to the resources that --only and --skip select. */
 function selectedPlan(plan: Plan, args: Arguments): Plan {
   const selection = selectionOf(args)
   return { ...plan, bind: (host) => withSelection(plan.bind(host), selection) }
@@ -221,7 +221,7 @@ async function run(
   let stillRunning = false
   try {
     const last = state.runs().at(-1) ?? 'none'
-    await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWait)), (message) =>
+    await awaitCommandsOf(last, state.path, seconds(Math.max(wait, commandWaitSeconds)), (message) =>
       note(`${message}; waiting for it`),
     )
     const bound = plan.bind(host)

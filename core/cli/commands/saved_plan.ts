@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Plan } from '../../compile/compile.ts'
-import type { StateDirectory } from '../../host/state_files.ts'
+import type { StateDirectory } from '../../host/state_directory.ts'
 import type { HostReader } from '../../host/types.ts'
 import { configNames, recipeDirectoriesOf } from '../../load/recipes.ts'
 import { ConvergeError } from '../../model/errors.ts'
@@ -25,7 +25,7 @@ import { isIntact, planOptionNames, type SavedPlan, writePlan } from '../saved_p
 import { PlanKey } from '../saved_plan/plan_key.ts'
 import { usage } from '../usage.ts'
 
-/** The objects of a run that its plan is saved or checked with. */
+/** The objects of a run from which its plan is saved or checked. */
 export interface PlannedRun<N> {
   readonly args: Arguments
   readonly catalogue: Catalogue<N>
@@ -36,7 +36,7 @@ export interface PlannedRun<N> {
   readonly plan: Plan
 }
 
-/** The content of a plan that is saved now. */
+/** Saves the plan of a dry run in a file. */
 export class PlanSaving {
   readonly id = randomUUID()
   private readonly by = author()
@@ -73,14 +73,14 @@ export class PlanSaving {
         directory: process.cwd(),
         events: [...this.events],
         options,
-        ...(await comparable(run, recorder)),
+        ...(await comparablePlan(run, recorder)),
       },
       recorder.key,
     )
   }
 }
 
-/** A saved plan that this process applies. */
+/** Checks a saved plan that this process applies: whether it is intact, and whether a run would still do the same. */
 export class PlanApplication {
   private readonly key: PlanKey
 
@@ -130,15 +130,15 @@ export class PlanApplication {
 
   /** @throws ConvergeError PLAN_OUTDATED, PLAN_APPLIED, where a run of this plan would do something else */
   async check<N>(run: PlannedRun<N>, recorder: ChangeRecorder, report: RunReport): Promise<void> {
-    const before = run.host.recorded(this.recordKey)
-    if (before !== null && report.outcome === 'unchanged') return
-    if (before !== null)
-      throw new ConvergeError(`${this.path} was applied by run ${before}, and a plan is applied once`, {
+    const appliedBy = run.host.recorded(this.recordKey)
+    if (appliedBy !== null && report.outcome === 'unchanged') return
+    if (appliedBy !== null)
+      throw new ConvergeError(`${this.path} was applied by run ${appliedBy}, and a plan is applied once`, {
         code: 'PLAN_APPLIED',
         hint: 'make a new plan for what is left to do',
         usage: true,
       })
-    const differences = differencesBetween(this.saved, await comparable(run, recorder))
+    const differences = differencesBetween(this.saved, await comparablePlan(run, recorder))
     if (differences.length === 0) return
     const [first = '', ...more] = differences
     throw new ConvergeError(
@@ -158,7 +158,7 @@ export class PlanApplication {
   }
 }
 
-async function comparable<N>(
+async function comparablePlan<N>(
   { args, catalogue, inputs, secrets, host, plan }: PlannedRun<N>,
   { changes, key }: ChangeRecorder,
 ): Promise<Comparable> {
@@ -179,7 +179,7 @@ async function comparable<N>(
   }
 }
 
-/** The files and directories of the recipes, and the configuration. */
+/** Lists the files and directories of the recipes, and the configuration. */
 async function recipeDirectories<N>(args: Arguments, catalogue: Catalogue<N>): Promise<readonly string[]> {
   const { recipes = [], config = null } = args
   if (recipes.length === 0 && config === null && !configNames.some((name) => existsSync(name))) return []

@@ -30,7 +30,7 @@ export async function scaffold<N>(what: string, args: Arguments, catalogue: Cata
   if (what === 'role') await checkRoleName(name, catalogue)
   else await checkTypeName(name, catalogue)
   const files = what === 'role' ? roleFiles(name) : resourceFiles(name)
-  write('.', files)
+  writeNewFiles('.', files)
   print('\nRun the test:\n  npx converge test\n')
   return 0
 }
@@ -45,7 +45,7 @@ function newDirectory(path: string, engineDirectory: string): ExitStatus {
     ...directoryFiles({ name: name || 'recipes', engine: engineVersion(directory, engineDirectory) }),
     ...roleFiles(firstRole),
   }
-  write(path, files)
+  writeNewFiles(path, files)
   print(`\nInstall the packages, and run the test:\n  cd ${path}\n  npm install\n  npx converge test\n`)
   return 0
 }
@@ -122,7 +122,7 @@ function invalidName(message: string, hint: string): ConvergeError {
   return new ConvergeError(message, { code: 'INVALID_NAME', hint, usage: true })
 }
 
-function write(directory: string, files: Readonly<Record<string, string>>): void {
+function writeNewFiles(directory: string, files: Readonly<Record<string, string>>): void {
   const paths = Object.keys(files).sort()
   const present = paths.filter((path) => fs.lstatSync(join(directory, path), { throwIfNoEntry: false }) !== undefined)
   if (present.length > 0)

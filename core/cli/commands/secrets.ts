@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { replaceFile } from '../../host/replace_file.ts'
-import { makePrivateDirectories } from '../../host/state_files.ts'
+import { makePrivateDirectories } from '../../host/state_directory.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { newIdentity, recipientsOf } from '../../secrets/age_file.ts'
@@ -156,7 +156,7 @@ async function editedText({ path, text }: SecretsFile): Promise<string> {
         if (after !== text) await parseSecrets(after, path)
         return after
       } catch (error) {
-        if (after === before || attempt === mostAttempts || !(error instanceof ConvergeError)) throw error
+        if (after === before || attempt === maxAttempts || !(error instanceof ConvergeError)) throw error
         printError(`${error.message}: edit it again, or close the editor without a change to give up\n`)
         before = after
       }
@@ -167,10 +167,10 @@ async function editedText({ path, text }: SecretsFile): Promise<string> {
   }
 }
 
-/** Calls of the editor with a refused text: one that needs no terminal could change it each time. */
-const mostAttempts = 10
+/** Calls of the editor with a refused text: an editor without a terminal could change it each time, without end. */
+const maxAttempts = 10
 
-/** A directory in memory where the system has one: the draft is not encrypted. */
+/** Finds a directory for the draft, which is not encrypted: one in memory if the system has one. */
 function privateDirectory(): string {
   const candidates = [process.env.XDG_RUNTIME_DIR, '/dev/shm'].filter((one) => one !== undefined && one !== '')
   return candidates.find((one) => fs.statSync(one as string, { throwIfNoEntry: false })?.isDirectory()) ?? tmpdir()

@@ -113,10 +113,10 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
   // Keep text that an app's account has written from forging lines or colours.
   const apps = args.jsonOutput ? inspected : oneLineDeep(inspected)
   const last = lastRun(stateDirectory)
-  const locked = visibleLock(stateDirectory)
+  const deployLock = visibleLock(stateDirectory)
   const rollout = rolloutLock(stateDirectory)
   const [disk, restarts] = await Promise.all([findDiskProblem(), findPendingRestarts()])
-  const bad = !apps.every(isUp) || apps.some(hasFailedJob) || disk?.state === 'full'
+  const isUnhealthy = !apps.every(isUp) || apps.some(hasFailedJob) || disk?.state === 'full'
   if (args.jsonOutput)
     return printValue(
       {
@@ -128,13 +128,13 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
           current: releases.find(({ current }) => current) ?? null,
         })),
         lastRun: last,
-        lock: locked,
+        lock: deployLock,
         rollout,
         disk,
         restarts,
       },
       secrets,
-      bad,
+      isUnhealthy,
     )
   if (args.quiet)
     return printProblems(apps, [...diskLines(disk, paint), ...restartLines(restarts, paint)], disk, paint, color)
@@ -153,11 +153,11 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
     lines.push(...jobs.map((job) => `  ${jobText(job, paint)}`))
   }
   lines.push(`last run   ${last === null ? 'none' : describeRun(last, stateDirectory)}`)
-  if (locked !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(locked)}`)
+  if (deployLock !== null) lines.push(`${paint.yellow('locked')}     by ${describeDeployLock(deployLock)}`)
   if (rollout !== null) lines.push(`${paint.yellow('rollout')}    by ${oneLineDeep(rollout)} is at work`)
   lines.push(...[...diskLines(disk, paint), ...restartLines(restarts, paint)].map(hostLine))
   print(`${lines.join('\n')}\n`, color)
-  return bad ? 1 : 0
+  return isUnhealthy ? 1 : 0
 }
 
 function jobText({ name, ok, detail }: JobView, paint: Paint): string {

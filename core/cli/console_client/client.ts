@@ -16,13 +16,13 @@ export interface ConsoleClientOptions {
   readonly onLost?: (reason: string) => void
 }
 
-const requestMs = 30_000
-/** The console sends something every 15 seconds. */
+const requestTimeoutMs = 30_000
+/** Silence after which the connection counts as lost: the console sends something every 15 seconds. */
 const silenceMs = 60_000
-/** How long it may be unreachable while a deployment is followed, for example during an update. */
+/** How long the console may be unreachable while a deployment is followed, for example during an update. */
 const unreachableMs = 10 * 60_000
-const pauseMs = 2000
-/** Longest answer that is read. */
+const reconnectPauseMs = 2000
+/** Length of the longest answer that is read. */
 const maxAnswer = 16 * 1024 * 1024
 
 export class ConsoleClient {
@@ -42,12 +42,12 @@ export class ConsoleClient {
    */
   async *events(deployment: number): AsyncGenerator<StreamEvent, void, void> {
     const path = `/api/deployments/${deployment}/events`
-    let last = ''
+    let lastId = ''
     let lostAt: number | null = null
     for (;;) {
       try {
-        for await (const { id, ...event } of this.stream(path, last)) {
-          if (id !== '') last = id
+        for await (const { id, ...event } of this.stream(path, lastId)) {
+          if (id !== '') lastId = id
           lostAt = null
           yield event
           if (event.kind === 'end') return
@@ -60,16 +60,16 @@ export class ConsoleClient {
         lostAt ??= Date.now()
         if (Date.now() - lostAt > unreachableMs) throw error
       }
-      await sleep(pauseMs)
+      await sleep(reconnectPauseMs)
     }
   }
 
-  private async *stream(path: string, last: string): AsyncGenerator<StreamEvent & { id: string }, void, void> {
+  private async *stream(path: string, lastId: string): AsyncGenerator<StreamEvent & { id: string }, void, void> {
     const abort = new AbortController()
     let timer = setTimeout(() => abort.abort(), silenceMs)
     try {
       const answer = await this.fetch('GET', path, {
-        headers: { Accept: 'text/event-stream', ...(last === '' ? {} : { 'Last-Event-ID': last }) },
+        headers: { Accept: 'text/event-stream', ...(lastId === '' ? {} : { 'Last-Event-ID': lastId }) },
         signal: abort.signal,
       })
       if (!answer.ok) throw await this.refusal(answer)
@@ -100,7 +100,7 @@ export class ConsoleClient {
     const answer = await this.fetch(method, path, {
       headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(requestMs),
+      signal: AbortSignal.timeout(requestTimeoutMs),
     })
     if (!answer.ok) throw await this.refusal(answer)
     const value = parseJson(await this.textOf(answer))
@@ -139,7 +139,7 @@ export class ConsoleClient {
     return Buffer.concat(parts).toString()
   }
 
-  /** Returns the error for an answer that is no success. */
+  /** Returns the error for an answer whose status is not a success. */
   private async refusal(answer: Response): Promise<ConvergeError> {
     const { url } = this.options
     const location = answer.headers.get('location')
@@ -157,10 +157,10 @@ export class ConsoleClient {
         code: 'CONSOLE_REFUSED',
         hint: 'make a new token in the console: it has ended, or belongs to another console',
       })
-    const own = typeof hint === 'string' && hint !== '' ? hint : null
+    const ownHint = typeof hint === 'string' && hint !== '' ? hint : null
     return new ConvergeError(`the console at ${url.origin} refuses: ${message}`, {
       code: typeof code === 'string' ? code : 'CONSOLE_REFUSED',
-      ...(own === null ? {} : { hint: own }),
+      ...(ownHint === null ? {} : { hint: ownHint }),
     })
   }
 }
@@ -186,17 +186,17 @@ function unreachable({ origin }: URL, reason: string): ConvergeError {
   })
 }
 
-function notConsole({ origin }: URL, what: string): ConvergeError {
-  return new ConvergeError(`${origin} ${what}`, {
+function notConsole({ origin }: URL, problem: string): ConvergeError {
+  return new ConvergeError(`${origin} ${problem}`, {
     code: 'NOT_A_CONSOLE',
     hint: 'give --console the address that converge console prints, or its public one',
   })
 }
 
-/** Returns the reason that is behind the general message of fetch. */
+/** Returns the cause of an error of fetch, whose own message is general. */
 function reasonOf(error: unknown): string {
   const { message, cause, name } = error as Error & { readonly cause?: Error & { readonly code?: string } }
-  if (name === 'TimeoutError') return `no answer within ${requestMs / 1000} seconds`
+  if (name === 'TimeoutError') return `no answer within ${requestTimeoutMs / 1000} seconds`
   return cause?.message || cause?.code || message
 }
 

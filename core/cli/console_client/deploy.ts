@@ -19,33 +19,36 @@ interface Deployment {
 
 export async function deployByConsole(args: Arguments, secrets: Secrets): Promise<ExitStatus> {
   const url = consoleUrl(args.console ?? '')
-  const token = tokenOf(args)
+  const token = readToken(args)
   secrets.add(token)
   const isJson = args.jsonOutput === true
   const color = args.color ?? useColor(process.stdout)
-  const say = (text: string) => {
+  const printLine = (text: string) => {
     if (!isJson) print(`${secrets.mask(text)}\n`, color)
   }
-  const client = new ConsoleClient({ url, token, onLost: (reason) => say(`${oneLine(reason)}; trying again`) })
+  const client = new ConsoleClient({ url, token, onLost: (reason) => printLine(`${oneLine(reason)}; trying again`) })
   const stack = args.stack ?? (await onlyStack(client, url))
   const { id } = await client.post<Deployment>(`/api/stacks/${encodeURIComponent(stack)}/deployments`, request(args))
   const page = `${url.origin}/#/deployment/${id}`
-  say(`deployment ${id} of ${oneLine(stack)}: ${page}`)
+  printLine(`deployment ${id} of ${oneLine(stack)}: ${page}`)
   if (args.follow === false) {
     if (isJson) printJson({ event: 'requested', deployment: id, page })
     return 0
   }
-  return follow(client, { id, page, isJson, say })
+  return follow(client, { id, page, isJson, printLine })
 }
 
 interface FollowedDeployment {
   readonly id: number
   readonly page: string
   readonly isJson: boolean
-  readonly say: (text: string) => void
+  readonly printLine: (text: string) => void
 }
 
-async function follow(client: ConsoleClient, { id, page, isJson, say }: FollowedDeployment): Promise<ExitStatus> {
+async function follow(
+  client: ConsoleClient,
+  { id, page, isJson, printLine: say }: FollowedDeployment,
+): Promise<ExitStatus> {
   let deployment: Deployment = { id, state: '', reason: null }
   let view = emptyView
   for await (const { kind, data } of client.events(id)) {
@@ -101,7 +104,10 @@ function request(args: Arguments): object {
   }
 }
 
-/** Returns the stack of the token. @throws USAGE if there are several */
+/**
+ * Returns the stack of the token.
+ * @throws USAGE if there are several, or none
+ */
 async function onlyStack(client: ConsoleClient, url: URL): Promise<string> {
   const stacks = await client.get<readonly { readonly name: string }[]>('/api/stacks')
   const [first, ...others] = stacks.map(({ name }) => name)
@@ -114,8 +120,11 @@ async function onlyStack(client: ConsoleClient, url: URL): Promise<string> {
   )
 }
 
-/** Reads the token. @throws USAGE if there is none, or one that a header cannot contain */
-function tokenOf({ tokenFile }: Arguments): string {
+/**
+ * Reads the token.
+ * @throws USAGE if there is none, or one that a header cannot contain
+ */
+function readToken({ tokenFile }: Arguments): string {
   const text = tokenFile === undefined ? process.env.CONVERGE_TOKEN : readInputFile(tokenFile).toString()
   const token = text?.trim() ?? ''
   const origin = tokenFile === undefined ? 'the environment variable CONVERGE_TOKEN' : `the file ${tokenFile}`

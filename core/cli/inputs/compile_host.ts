@@ -17,7 +17,7 @@ export interface HostInput<N> {
   readonly secrets: Secrets
   readonly roles: readonly Role<N>[]
   readonly mergedNode: Node<unknown>
-  /** `id`: default: a new one. */
+  /** Facts of the run; `id` is a new one by default. */
   readonly run: Pick<RunFacts, 'options' | 'by'> & Partial<Pick<RunFacts, 'id'>>
   /** Memory that the compilations of several hosts share. */
   readonly memory?: PropsMemory

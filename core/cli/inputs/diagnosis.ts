@@ -18,7 +18,7 @@ export interface Suspect<N> {
   readonly node: (mergedNode: Node<unknown>, events: readonly string[]) => N
   readonly mask: (text: string) => string
   /** Whether an attribute may be set in a file or value that could not be read; undefined: any attribute. */
-  readonly isLost: (attribute: string | undefined) => boolean
+  readonly mayBeUnread: (attribute: string | undefined) => boolean
 }
 
 /**
@@ -26,24 +26,24 @@ export interface Suspect<N> {
  * A recipe ends at the first attribute that it refuses, but later ones may be wrong as well.
  */
 export async function diagnose<N>(suspect: Suspect<N>): Promise<readonly ConvergeError[]> {
-  const { draft, isLost } = suspect
+  const { draft, mayBeUnread: isLost } = suspect
   const findings = new Findings()
   findings.add(draft.problems)
   const refused: KeyPath[] = []
   for (;;) {
     const mergedNode = refused.length === 0 ? draft.node : withoutAttributes(draft.node, refused)
-    const found = (await mistakesOf(suspect, mergedNode)).filter(
-      (one) => !(isMissing(one, draft.node) && isLost(one.attribute)),
+    const mistakes = (await mistakesOf(suspect, mergedNode)).filter(
+      (mistake) => !(isMissing(mistake, draft.node) && isLost(mistake.attribute)),
     )
-    const further = findings.add(found).map(({ attribute = '' }) => keysIfSet(draft.node, attribute))
-    refused.push(...further.filter((path) => path !== null))
-    if (further.every((path) => path === null)) return findings.problems
+    const refusedPaths = findings.add(mistakes).map(({ attribute = '' }) => keysIfSet(draft.node, attribute))
+    refused.push(...refusedPaths.filter((path) => path !== null))
+    if (refusedPaths.every((path) => path === null)) return findings.problems
   }
 }
 
 /** Finds the problems of the recipes for one node: for each event up to the first attribute that it refuses. */
 export async function mistakesOf<N>(
-  { roles, runs, node, mask }: Omit<Suspect<N>, 'draft' | 'isLost'>,
+  { roles, runs, node, mask }: Omit<Suspect<N>, 'draft' | 'mayBeUnread'>,
   mergedNode: Node<unknown>,
 ): Promise<ConvergeError[]> {
   const found: ConvergeError[] = []
@@ -51,7 +51,7 @@ export async function mistakesOf<N>(
     try {
       const { plan, problems } = draftPlan(roles, events, node(mergedNode, events), { mask })
       const files = await draftFiles(plan)
-      // Where another run has failed, roles that do not match in this one have the same cause: do not report it again.
+      // If another run has failed, roles that do not match in this one have the same cause: do not report it again.
       const newProblems = found.length === 0 ? problems : problems.filter(({ code }) => !mismatches.includes(code))
       found.push(...newProblems, ...files.problems)
     } catch (thrown) {

@@ -1,5 +1,4 @@
 /** Attaches the warnings about the input to an error that ends the command before they are printed. */
-
 import { ConvergeError, describeLocation, InvalidInput } from '../../model/errors.ts'
 
 const unprinted = new WeakMap<object, readonly string[]>()

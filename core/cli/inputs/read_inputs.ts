@@ -62,14 +62,14 @@ export async function userRecipes<N>(
   try {
     const draft = await draftUserRecipes<N>(recipes, config, () => bundleOptions(catalogue))
     const problems = [...draft.problems, ...definitionProblems(await catalogue.schemas())]
-    return { ...draft, problems: [...problems, ...takenNames(draft.user.roles, catalogue)] }
+    return { ...draft, problems: [...problems, ...takenNameProblems(draft.user.roles, catalogue)] }
   } catch (error) {
     return { user: none, problems: problemsOf(error) }
   }
 }
 
 /** Reports roles with the name of a built-in role, which `--role` would no longer find. */
-function takenNames<N>(roles: readonly Role<N>[], { roles: builtIn }: Catalogue<N>): ConvergeError[] {
+function takenNameProblems<N>(roles: readonly Role<N>[], { roles: builtIn }: Catalogue<N>): ConvergeError[] {
   return roles
     .filter(({ name, replacesBuiltIn }) => Object.hasOwn(builtIn, name) && !replacesBuiltIn)
     .map(

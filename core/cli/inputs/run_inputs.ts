@@ -102,7 +102,7 @@ export async function loadInputs<N>(
       draft,
       roles,
       runs: eventLists,
-      isLost: () => !read.isComplete,
+      mayBeUnread: () => !read.isComplete,
       node: nodeFor,
       mask: (text) => secrets.mask(text),
     })

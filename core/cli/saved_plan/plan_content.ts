@@ -23,7 +23,7 @@ export class ChangeRecorder {
     private readonly secrets: Secrets,
   ) {}
 
-  /** For `converge`: called with the states before and after a change, which contain secrets. */
+  /** Receives from the engine the states before and after a change, which contain secrets. */
   readonly onChange = (
     { name }: PlannedResource,
     change: { readonly now: unknown; readonly desired: unknown },
@@ -62,14 +62,14 @@ export function declaredDigests({ resources }: Plan, key: PlanKey, secrets: Secr
   return Object.fromEntries(entries)
 }
 
-/** Files of recipes: more are read as data of other programs. */
-const mostFiles = 10_000
+/** Files of recipes. A directory with more of them has files of other programs, which are not compared. */
+const maxFiles = 10_000
 
 /** Digests of all files in the directories of recipes, such as templates, and of the configuration. */
 export function recipeDigests(directories: readonly string[], key: PlanKey): Record<string, string> {
   const digests: Record<string, string> = {}
   const visit = (path: string) => {
-    if (['node_modules', '.git'].includes(basename(path)) || Object.keys(digests).length >= mostFiles) return
+    if (['node_modules', '.git'].includes(basename(path)) || Object.keys(digests).length >= maxFiles) return
     const stat = fs.statSync(path, { throwIfNoEntry: false })
     if (stat?.isDirectory()) for (const name of fs.readdirSync(path).sort()) visit(join(path, name))
     else if (stat?.isFile()) digests[path] = key.digest(fs.readFileSync(path, 'base64'))
@@ -78,7 +78,7 @@ export function recipeDigests(directories: readonly string[], key: PlanKey): Rec
   return digests
 }
 
-/** Says in one line each what differs between a saved plan and the present one; none if the plan still holds. */
+/** Returns a line for each difference between a saved plan and the present one; none if the saved plan is still valid. */
 export function differencesBetween(saved: Comparable, present: Comparable): readonly string[] {
   return [
     ...saved.revisions.flatMap(({ app, revision, commit }) => {
@@ -88,34 +88,36 @@ export function differencesBetween(saved: Comparable, present: Comparable): read
         ? []
         : [`${names} is now commit ${other?.slice(0, 12)}, and ${commit?.slice(0, 12)} in the plan`]
     }),
-    ...between(saved.attributes, present.attributes, (path) => `attribute ${path}`),
-    ...between(saved.recipes, present.recipes, (path) => `recipe file ${path}`),
-    ...between(saved.declared, present.declared, (name) => `declaration of ${name}`),
-    ...changedChanges(saved.changes, present.changes),
+    ...digestDifferences(saved.attributes, present.attributes, (path) => `attribute ${path}`),
+    ...digestDifferences(saved.recipes, present.recipes, (path) => `recipe file ${path}`),
+    ...digestDifferences(saved.declared, present.declared, (name) => `declaration of ${name}`),
+    ...changeDifferences(saved.changes, present.changes),
   ]
 }
 
-function between(
+function digestDifferences(
   saved: Readonly<Record<string, string>>,
   present: Readonly<Record<string, string>>,
-  titled: (name: string) => string,
+  describe: (name: string) => string,
 ): string[] {
   return [...new Set([...Object.keys(saved), ...Object.keys(present)])].flatMap((name) => {
     const [before, after] = [saved[name], present[name]]
     if (before === after) return []
-    return `${titled(name)} ${before === undefined ? 'is new' : after === undefined ? 'is gone' : 'differs'}`
+    return `${describe(name)} ${before === undefined ? 'is new' : after === undefined ? 'is gone' : 'differs'}`
   })
 }
 
-function changedChanges(saved: readonly PlannedChange[], present: readonly PlannedChange[]): string[] {
+function changeDifferences(saved: readonly PlannedChange[], present: readonly PlannedChange[]): string[] {
   const presentByName = new Map(present.map((one) => [one.name, one]))
-  const before = new Map(saved.map((one) => [one.name, one]))
+  const savedNames = new Map(saved.map((one) => [one.name, one]))
   return [
     ...saved.flatMap(({ name, outcome, digest }) => {
-      const same = presentByName.get(name)
-      if (same === undefined) return [`${name}: the plan changes it, and the host has it as declared`]
-      return same.outcome === outcome && same.digest === digest ? [] : [`${name}: its state on the host has changed`]
+      const presentChange = presentByName.get(name)
+      if (presentChange === undefined) return [`${name}: the plan changes it, and the host has it as declared`]
+      return presentChange.outcome === outcome && presentChange.digest === digest
+        ? []
+        : [`${name}: its state on the host has changed`]
     }),
-    ...present.flatMap(({ name }) => (before.has(name) ? [] : [`${name}: would change, and is not in the plan`])),
+    ...present.flatMap(({ name }) => (savedNames.has(name) ? [] : [`${name}: would change, and is not in the plan`])),
   ]
 }

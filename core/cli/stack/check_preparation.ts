@@ -1,5 +1,5 @@
 /** Checks the preparations of a rollout before it connects: the route to each host, and the recipes to upload. */
-import { wrongHop } from '../../fleet/ssh/jump.ts'
+import { invalidHop } from '../../fleet/ssh/jump.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import type { StackHost } from '../../fleet/stack/stack.ts'
@@ -8,8 +8,8 @@ import { withHome } from './hosts.ts'
 import type { StackInputs } from './inputs.ts'
 
 export async function preparationProblems<N>({ stack, packed }: StackInputs<N>): Promise<readonly ConvergeError[]> {
-  const connections = await collected(() => connectionProblems(stack.hosts))
-  const recipes = await collected(async () => {
+  const connections = await collectProblems(() => connectionProblems(stack.hosts))
+  const recipes = await collectProblems(async () => {
     await packed()
     return []
   })
@@ -21,7 +21,7 @@ async function connectionProblems(hosts: readonly StackHost[]): Promise<readonly
   const problems: ConvergeError[] = []
   for (const host of hosts) {
     // The check of the stack file reports it with its line.
-    if (host.jump !== undefined && wrongHop(host.jump) !== null) continue
+    if (host.jump !== undefined && invalidHop(host.jump) !== null) continue
     try {
       resolveTarget(withHome(host), config)
     } catch (error) {
@@ -31,7 +31,7 @@ async function connectionProblems(hosts: readonly StackHost[]): Promise<readonly
   return problems
 }
 
-async function collected(work: () => Promise<readonly ConvergeError[]>): Promise<readonly ConvergeError[]> {
+async function collectProblems(work: () => Promise<readonly ConvergeError[]>): Promise<readonly ConvergeError[]> {
   try {
     return await work()
   } catch (error) {

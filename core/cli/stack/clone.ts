@@ -4,10 +4,10 @@ import { promisify } from 'node:util'
 import type { CommitRange } from '../../fleet/types.ts'
 
 const run = promisify(execFile)
-/** Number of subjects to show. */
-const newest = 3
-/** Time limit of a git command, in milliseconds. */
-const timeLimit = 5_000
+/** Number of subjects to display. */
+const maxSubjects = 3
+/** Time limit of a git command. */
+const timeoutMs = 5_000
 const isCommit = (text: string) => /^[0-9a-f]{40,64}$/i.test(text)
 
 /**
@@ -26,7 +26,7 @@ export async function commitsBetween(
         'git',
         ['-c', 'core.fsmonitor=false', '--no-optional-locks', '-C', directory, ...words],
         {
-          timeout: timeLimit,
+          timeout: timeoutMs,
           env: { ...process.env, GIT_TERMINAL_PROMPT: '0', GIT_NO_LAZY_FETCH: '1' },
         },
       )
@@ -36,7 +36,7 @@ export async function commitsBetween(
       const counts = await git('rev-list', '--left-right', '--count', `${from}...${to}`, '--')
       const [removed = 0, added = 0] = counts.split('\t').map(Number)
       const range = added > 0 ? `${from}..${to}` : `${to}..${from}`
-      const subjects = await git('log', `--max-count=${newest}`, '--format=%s', range, '--')
+      const subjects = await git('log', `--max-count=${maxSubjects}`, '--format=%s', range, '--')
       return { added, removed, subjects: subjects === '' ? [] : subjects.split('\n') }
     } catch {
       // Try the next directory: this one is no clone, lacks these commits, or git is missing.

@@ -54,7 +54,7 @@ export interface StackHostsDraft extends CompiledStack {
 export async function draftHosts<N>(
   call: StackCommand<N>,
   inputs: StackInputs<N>,
-  known: Pick<StackDraft, 'problems' | 'lost'> = { problems: [], lost: [] },
+  known: Pick<StackDraft, 'problems' | 'unreadPaths'> = { problems: [], unreadPaths: [] },
 ): Promise<StackHostsDraft> {
   const { stack } = inputs
   const hostErrors: { host: string; error: ConvergeError }[] = []
@@ -66,7 +66,7 @@ export async function draftHosts<N>(
   const nodes = await StackNodes.of(call, inputs)
   const check = new HostCheck(call, nodes, inputs.user.roles)
   for (const host of stack.hosts) {
-    const { compiled, problems, warnings } = await check.of(host, known.lost)
+    const { compiled, problems, warnings } = await check.of(host, known.unreadPaths)
     for (const error of problems) hostErrors.push({ host: host.name, error })
     for (const message of warnings) hostWarnings.push({ host: host.name, message })
     if (compiled === null) continue
@@ -150,7 +150,12 @@ async function hostServices<N>(
 
 function joinServices(one: Service, other: Service): Service {
   const ports = [...new Set([...one.ports, ...other.ports])]
-  return { ...one, ports, asks: [...new Set([...one.asks, ...other.asks])], visited: one.visited || other.visited }
+  return {
+    ...one,
+    ports,
+    asks: [...new Set([...one.asks, ...other.asks])],
+    isVisited: one.isVisited || other.isVisited,
+  }
 }
 
 const runners = ['service', 'supervisor_program', 'port_swap']
@@ -159,7 +164,7 @@ const runners = ['service', 'supervisor_program', 'port_swap']
 function declared({ resources }: Plan, role: string): Service[] {
   const found = resources.filter((resource) => resource.role === role && runners.includes(resource.type))
   const names = [...new Set(found.map(({ key }) => key))]
-  return names.map((name) => ({ name, role, ports: [], visited: false, asks: [] }))
+  return names.map((name) => ({ name, role, ports: [], isVisited: false, asks: [] }))
 }
 
 /** Merges the same mistake of several hosts into one with their names. */

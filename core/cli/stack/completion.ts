@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from '../../node/merge.ts'
 import { parseLayer } from '../../node/parse_layer.ts'
 
 /** The names of stack files that converge finds without --stack. */
-export const fileNames = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
+export const stackFileNames = ['stack.yaml', 'stack.yml', 'stack.json', 'stack.jsonc', 'stack.ts']
 
 const parts: Readonly<Record<string, string>> = {
   host: 'hosts',
@@ -27,7 +27,7 @@ export async function stackNames(option: string, words: readonly string[]): Prom
   const at = words.findLastIndex((word) => word === '--stack' || word === '-s')
   const attachedValue = words.find((word) => word.startsWith('--stack='))?.slice('--stack='.length)
   const named = attachedValue ?? (at < 0 ? undefined : words[at + 1])
-  for (const file of (named === undefined ? fileNames : [named]).filter((name) => !name.endsWith('.ts'))) {
+  for (const file of (named === undefined ? stackFileNames : [named]).filter((name) => !name.endsWith('.ts'))) {
     const stack = await keysIn(file)
     if (stack === null) continue
     if (part === undefined) return recordedCommits(dirname(file))

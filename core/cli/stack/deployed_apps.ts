@@ -15,16 +15,16 @@ interface DeployingHost<N> {
 /** Returns the short names of the apps: by the layers in the stack file, else by the roles of the host. */
 export function appsOn<N>(
   { apps }: Pick<Stack, 'apps'>,
-  { prefix = '', layers: own }: StackHost,
+  { prefix = '', layers: hostLayers }: StackHost,
   host: DeployingHost<N>,
 ): string[] {
   const declared = declaredApps(host)
-  const found = apps.filter(({ name, layers }) => {
+  const deployedApps = apps.filter(({ name, layers }) => {
     // A user's recipe may deploy an app on any host: then the stack file names its layers.
-    if (layers !== null) return layers.some((layer) => own.includes(layer))
+    if (layers !== null) return layers.some((layer) => hostLayers.includes(layer))
     return declared.has(name) || hasRelease(host, name, prefix)
   })
-  return found.map(({ name }) => name)
+  return deployedApps.map(({ name }) => name)
 }
 
 function declaredApps<N>({ roles, node }: DeployingHost<N>): ReadonlySet<string> {

@@ -7,7 +7,7 @@ import { hasSecretName } from '../../model/secret_names.ts'
 import type { NodeWarning } from '../../node/layer.ts'
 import type { Schemas } from '../../node/notes.ts'
 import { type Document, draftAttributes } from '../../node/parse_layer.ts'
-import { withVerbatim } from '../../node/written_numbers.ts'
+import { withVerbatimNumbers } from '../../node/written_numbers.ts'
 import { readInput } from '../inputs/read_inputs.ts'
 import { standardInput } from '../inputs/standard_input.ts'
 
@@ -32,7 +32,7 @@ export async function readDeploymentJson(files: readonly string[], schemas: Sche
       const draft = await draftAttributes({ text, file: name, kind: 'deployment' })
       problems.push(...draft.problems)
       warnings.push(...draft.layer.warnings)
-      const { value, patch, locate } = withVerbatim(draft.layer, schemas)
+      const { value, patch, locate } = withVerbatimNumbers(draft.layer, schemas)
       documents.push({ name, kind: 'deployment', value: value ?? patch?.operations ?? {}, locate })
     } catch (error) {
       problems.push(...problemsOf(error))

@@ -11,7 +11,7 @@ export async function exec<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const hosts = await selectedHosts(call, inputs)
   const words = command.length === 1 ? ['sh', '-c', command[0] ?? ''] : command
   return runOnHosts(call, inputs, hosts, {
-    shown: command,
+    displayedWords: command,
     words: () => words,
     asRoot: sudo === true || user !== undefined,
     account: user ?? null,

@@ -1,4 +1,4 @@
-/** Runs `converge stack hooks install|remove|show`: has the schedulers of the hosts call their lifecycle events. */
+/** Runs `converge stack hooks install|remove|show`: the hooks on the hosts that run their lifecycle events. */
 import pLimit from 'p-limit'
 import { loadState } from '../../fleet/records/stack_state.ts'
 import { recordedOnline } from '../../fleet/rollout/state/online_hosts.ts'
@@ -21,31 +21,31 @@ import { selectableHosts, selectHostNames } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 import { stateDirectoryOf } from './state_directory.ts'
 
-const words = ['install', 'remove', 'show']
+const actions = ['install', 'remove', 'show']
 
 export async function hooks<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args } = call
-  const { argument: word = '', interval, jitter } = args
-  if (!words.includes(word))
+  const { argument: action = '', interval, jitter } = args
+  if (!actions.includes(action))
     throw new ConvergeError(
-      word === '' ? 'missing argument: install, remove or show' : `unknown hooks action ${word}`,
+      action === '' ? 'missing argument: install, remove or show' : `unknown hooks action ${action}`,
       {
         code: 'USAGE',
-        hint: nearest(word, words) ?? 'converge stack hooks install, remove or show',
+        hint: nearest(action, actions) ?? 'converge stack hooks install, remove or show',
         usage: true,
       },
     )
-  checkSchedule(word, { interval, jitter })
-  if (word === 'show') return show(call)
-  if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${word}`] } })
+  checkSchedule(action, { interval, jitter })
+  if (action === 'show') return show(call)
+  if (args.dryRun) return rolloutOf('plan')({ ...call, args: { ...args, event: [`hooks_${action}`] } })
   return rolloutOf('hooks')(call)
 }
 
-function checkSchedule(word: string, times: Pick<Arguments, 'interval' | 'jitter'>): void {
+function checkSchedule(action: string, times: Pick<Arguments, 'interval' | 'jitter'>): void {
   for (const [option, text] of Object.entries(times)) {
     if (text === undefined) continue
-    if (word !== 'install')
-      throw new ConvergeError(`--${option} does not apply to hooks ${word}`, {
+    if (action !== 'install')
+      throw new ConvergeError(`--${option} does not apply to hooks ${action}`, {
         code: 'USAGE',
         hint: `converge stack hooks install --${option} ${text}`,
         usage: true,
@@ -89,7 +89,7 @@ async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   })
   const shown = secrets.maskDeep(results.map(({ host, hooks, error }) => ({ host, hooks, error: error?.toJSON() })))
   if (args.jsonOutput) printJson(shown, 2)
-  else print(secrets.mask(results.flatMap(lines).join('')))
+  else print(secrets.mask(results.flatMap(hostLines).join('')))
   return results.every(({ hooks }) => hooks?.every(({ installed }) => installed)) ? 0 : 1
 }
 
@@ -106,7 +106,7 @@ function hooksIn(answer: unknown): readonly HookView[] {
   })
 }
 
-function lines({ host, hooks = [], error }: HostHooks): string[] {
+function hostLines({ host, hooks = [], error }: HostHooks): string[] {
   if (error)
     return [`${host}  failed     ${oneLine(error.message)}${error.hint ? `\n  hint: ${oneLine(error.hint)}` : ''}\n`]
   return hooks.map(

@@ -77,7 +77,7 @@ export class HostCheck<N> {
   ) {}
 
   /** @param lost paths of the stack file below which attributes could not be read */
-  async of(host: StackHost, lost: StackDraft['lost']): Promise<CheckedHost<N>> {
+  async of(host: StackHost, lost: StackDraft['unreadPaths']): Promise<CheckedHost<N>> {
     const { catalogue, secrets } = this.call
     const { roles, draft } = await this.nodes.draft(host, factsOf(host))
     const warnings = draft.node.warnings.map(warningText)
@@ -108,7 +108,7 @@ export class HostCheck<N> {
     return {
       warnings,
       compiled: null,
-      problems: await diagnose({ ...suspect, runs: [defaultEvents, ...others], isLost }),
+      problems: await diagnose({ ...suspect, runs: [defaultEvents, ...others], mayBeUnread: isLost }),
     }
   }
 

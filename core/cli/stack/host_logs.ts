@@ -37,12 +37,14 @@ export interface LogListener {
 /** Time limit for reading the existing lines, in seconds. */
 const readingSeconds = 120
 
-/** Pause before the first attempt to reconnect, in seconds; later pauses are longer. */
+/** Pause before the first attempt to reconnect, in seconds; each later pause is twice as long. */
 const firstPause = 1
+/** Longest pause between two attempts to reconnect, in seconds. */
 const longestPause = 15
 
-/** Silence after which a host has sent all earlier lines again, and a limit for busy logs, in milliseconds. */
+/** Silence after which a host has sent all earlier lines again. */
 const quietMs = 500
+/** Time after which the lines of a busy log count as new, even without such a silence. */
 const longestResentMs = 10_000
 
 export class HostLogs {
@@ -71,12 +73,12 @@ export class HostLogs {
     const { follow, interrupt } = this.request
     try {
       const { host } = this.logged
-      const link = connectionTo(host, host.sudo !== 'none')
+      const connection = connectionTo(host, host.sudo !== 'none')
       try {
-        await (follow ? this.follow(link) : this.once(link, this.request.lines))
+        await (follow ? this.follow(connection) : this.readLogs(connection, this.request.lines))
         return true
       } finally {
-        link.close()
+        connection.close()
       }
     } catch (thrown) {
       if (follow && interrupt.aborted) return true
@@ -94,28 +96,28 @@ export class HostLogs {
   }
 
   /** @throws if the first connection fails, or if a further attempt cannot succeed */
-  private async follow(link: HostConnection): Promise<void> {
+  private async follow(connection: HostConnection): Promise<void> {
     const { lines, interrupt, limit } = this.request
     for (let attempt = 0; ; ) {
       try {
-        await limit(() => link.connect(false))
+        await limit(() => connection.connect(false))
         const isBack = attempt > 0
         attempt = 0
         if (isBack) this.listener.connection(this.name, 'back', '')
-        await this.once(link, this.hasBegun ? resentLines : lines)
+        await this.readLogs(connection, this.hasBegun ? resentLines : lines)
         return
       } catch (thrown) {
         const error = asConvergeError(thrown)
         if (interrupt.aborted || !this.hasBegun || !isTemporary(error)) throw error
-        if (attempt === 0) this.lose(link, error)
+        if (attempt === 0) this.handleLostConnection(connection, error)
         await sleep(Math.min(firstPause * 2 ** attempt, longestPause) * 1000, undefined, { signal: interrupt })
         attempt++
       }
     }
   }
 
-  private lose(link: HostConnection, { message }: ConvergeError): void {
-    link.reset()
+  private handleLostConnection(connection: HostConnection, { message }: ConvergeError): void {
+    connection.reset()
     // The name of the host is printed beside it: drop it from the message.
     this.listener.connection(this.name, 'lost', message.replace(/^.*?: connection lost: /, ''))
     this.settle()
@@ -124,11 +126,11 @@ export class HostLogs {
     this.resentSince = 0
   }
 
-  private async once(link: HostConnection, lines: number): Promise<void> {
+  private async readLogs(connection: HostConnection, lines: number): Promise<void> {
     const { follow, interrupt } = this.request
     this.problems = ''
-    if (!this.hasBegun) this.listener.secrets(this.name, await storedSecrets(link, interrupt))
-    const status = await runCommand(link, {
+    if (!this.hasBegun) this.listener.secrets(this.name, await storedSecrets(connection, interrupt))
+    const status = await runCommand(connection, {
       words: logWords(this.logged.sources, lines, follow),
       account: null,
       timeout: follow ? 0 : readingSeconds,

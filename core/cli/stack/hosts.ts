@@ -1,5 +1,4 @@
 /** Prepares the hosts of a stack for connections: keys, jump hosts, sudo, and the files to upload. */
-
 import { engineFiles } from '../../fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
 import type { SshTransport, Sudo } from '../../fleet/remote/ssh_transport.ts'
@@ -25,8 +24,9 @@ export interface FleetOptions {
   readonly hosts: readonly SelectableHost[]
   readonly emit: EmitEvent
   readonly screen: Pick<Screen, 'pause' | 'resume'>
-  /** Name of the rollout, and its operator. */
+  /** Name of the rollout. */
   readonly rollout: string
+  /** Its operator. */
   readonly by: string
   /** Number and comment of the deployment; null if none is recorded. */
   readonly deployment?: (() => string | null) | undefined

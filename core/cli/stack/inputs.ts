@@ -9,7 +9,7 @@ import type { UserRecipes, UserRecipesDraft } from '../../load/recipes.ts'
 import { ConvergeError, throwProblems } from '../../model/errors.ts'
 import { withWarnings } from '../inputs/input_warnings.ts'
 import { bundleOptions, draftRoles, userRecipes, warningText } from '../inputs/read_inputs.ts'
-import { fileNames } from './completion.ts'
+import { stackFileNames } from './completion.ts'
 import { readDeploymentJson } from './deployment_json.ts'
 import type { StackCommand } from './stack_command.ts'
 
@@ -105,12 +105,12 @@ function moduleLoader<N>(catalogue: StackCommand<N>['catalogue']) {
 
 /** @throws if there is no stack file, or several */
 export async function fileInWorkingDirectory(): Promise<string> {
-  const [file, other] = fileNames.filter((name) => existsSync(name))
+  const [file, other] = stackFileNames.filter((name) => existsSync(name))
   const refuse = (message: string, hint: string) => new ConvergeError(message, { code: 'NO_FILE', hint, usage: true })
   if (file === undefined)
     throw refuse(
       `there is no stack file in the working directory, ${process.cwd()}`,
-      `name one with --stack FILE; without it, the command reads ${fileNames.join(' or ')}`,
+      `name one with --stack FILE; without it, the command reads ${stackFileNames.join(' or ')}`,
     )
   if (other !== undefined) throw refuse(`both ${file} and ${other} are here`, `name one of them: --stack ${file}`)
   if (file.endsWith('.ts')) await trustCode(file, [file], true)
@@ -121,14 +121,14 @@ export async function fileInWorkingDirectory(): Promise<string> {
  * Refuses to run code of a stack file that the command line does not name, unless the file and its code belong to this
  * account or to root.
  * @param code files and directories
- * @param alone for root: no other account may write to the code, or to any directory above
+ * @param isExclusive for root: no other account may write to the code, or to any directory above
  */
-async function trustCode(file: string, code: readonly string[], alone = false): Promise<void> {
+async function trustCode(file: string, code: readonly string[], isExclusive = false): Promise<void> {
   if (code.length === 0) return
   const { reasonNotToTrust: distrust } = await import('../../load/trusted_files.ts')
   const uid = process.getuid?.() ?? 0
   for (const one of [file, ...code]) {
-    const why = distrust(one, [0, uid, Number(process.env.SUDO_UID ?? 0)], alone && uid === 0)
+    const why = distrust(one, [0, uid, Number(process.env.SUDO_UID ?? 0)], isExclusive && uid === 0)
     if (why === null) continue
     throw new ConvergeError(`${file} is not run without being named: ${why}`, {
       code: 'NO_FILE',

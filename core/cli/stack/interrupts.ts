@@ -13,8 +13,8 @@ const steps: readonly (readonly [Interruption, string])[] = [
   ['leave', 'left: the running hosts continue on their own'],
 ]
 
-/** The time in milliseconds within which a repeated signal is not a second Ctrl-C of a person. */
-const echo = 300
+/** Time within which a repeated signal is not a second Ctrl-C of a person. */
+const echoMs = 300
 
 /**
  * Runs read-only work until it ends, or until the first signal. The signal handlers are installed before the
@@ -54,7 +54,7 @@ export interface Abort {
 /** @param onSignal called at the first signal */
 export function abortOnSignal(onSignal: (signal: NodeJS.Signals) => void): Abort {
   const controller = new AbortController()
-  let first = 0
+  let firstAt = 0
   let leave: (error: ConvergeError) => void = () => undefined
   const left = new Promise<never>((_, reject) => {
     leave = reject
@@ -62,10 +62,10 @@ export function abortOnSignal(onSignal: (signal: NodeJS.Signals) => void): Abort
   left.catch(() => undefined)
   const receive = (signal: NodeJS.Signals) => {
     if (!controller.signal.aborted) {
-      first = performance.now()
+      firstAt = performance.now()
       onSignal(signal)
       controller.abort()
-    } else if (signal !== 'SIGHUP' && performance.now() - first > echo)
+    } else if (signal !== 'SIGHUP' && performance.now() - firstAt > echoMs)
       leave(new ConvergeError(`${signal}: left before the hosts have confirmed the end`, { code: 'INTERRUPTED' }))
   }
   for (const signal of signals) process.on(signal, receive)
@@ -112,9 +112,9 @@ export class Interrupts {
 
   /** Detects duplicates: npm or make pass on a Ctrl-C again; a closed terminal and its shell both send SIGHUP. */
   private isEcho(signal: NodeJS.Signals): boolean {
-    const before = this.last.get(signal)
+    const previous = this.last.get(signal)
     const now = this.now()
     this.last.set(signal, now)
-    return before !== undefined && (signal === 'SIGHUP' || now - before < echo)
+    return previous !== undefined && (signal === 'SIGHUP' || now - previous < echoMs)
   }
 }

@@ -17,7 +17,7 @@ export class OutputBuffer {
   private readonly texts: Record<Output, string> = { stdout: '', stderr: '' }
   private readonly rests: Record<Output, string> = { stdout: '', stderr: '' }
   private readonly masks: Record<Output, (line: string) => string>
-  private readonly cut = new Set<Output>()
+  private readonly truncatedOutputs = new Set<Output>()
 
   /** @param write receives whole lines as they arrive; null to keep them instead */
   constructor(
@@ -30,16 +30,16 @@ export class OutputBuffer {
   add(text: string, from: Output): void {
     if (this.write !== null) return this.stream(text, from)
     const room = longestOutput - this.texts[from].length
-    if (text.length > room) this.cut.add(from)
+    if (text.length > room) this.truncatedOutputs.add(from)
     this.texts[from] += text.slice(0, Math.max(0, room))
   }
 
   close(): LimitedOutput {
     for (const from of ['stdout', 'stderr'] as const) if (this.rests[from] !== '') this.pass(this.rests[from], from)
     const [stdout = '', stderr = ''] = (['stdout', 'stderr'] as const).map((from) =>
-      this.secrets.maskForeign(this.cut.has(from) ? withoutLastWord(this.texts[from]) : this.texts[from]),
+      this.secrets.maskForeign(this.truncatedOutputs.has(from) ? withoutLastWord(this.texts[from]) : this.texts[from]),
     )
-    return { stdout, stderr, truncated: this.cut.size > 0 }
+    return { stdout, stderr, truncated: this.truncatedOutputs.size > 0 }
   }
 
   private stream(text: string, from: Output): void {

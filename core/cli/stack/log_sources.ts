@@ -1,5 +1,4 @@
 /** Finds the logs of a host from the services that its roles declare. */
-
 import type { LogSource } from '../../fleet/operate/logs.ts'
 import type { PlannedResource } from '../../model/resource.ts'
 import type { CompiledHost } from './host_check.ts'

@@ -16,12 +16,12 @@ import { logSourcesOf } from './log_sources.ts'
 import { StackNodes } from './nodes.ts'
 import { selectedHosts } from './operate.ts'
 import { parallelHosts } from './rollout_request.ts'
-import { wrongNames } from './select.ts'
+import { selectionProblems } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
 export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, endProcess } = call
-  const lines = linesOf(args.lines)
+  const lines = parseLineCount(args.lines)
   const hosts = await loggedHosts(call, await stackInputs(call))
   const output = new LogOutput(
     call,
@@ -46,9 +46,9 @@ export async function logs<N>(call: StackCommand<N>): Promise<ExitStatus> {
   }
 }
 
-function linesOf(given = '20'): number {
-  if (/^\d{1,7}$/.test(given)) return Number(given)
-  throw new ConvergeError(`invalid --lines "${given}": expected a whole number`, {
+function parseLineCount(text = '20'): number {
+  if (/^\d{1,7}$/.test(text)) return Number(text)
+  throw new ConvergeError(`invalid --lines "${text}": expected a whole number`, {
     code: 'USAGE',
     hint: 'for example --lines 100',
     usage: true,
@@ -58,15 +58,17 @@ function linesOf(given = '20'): number {
 /** Returns the hosts with the logs that --app and --program select. @throws NO_LOGS */
 async function loggedHosts<N>(call: StackCommand<N>, inputs: StackInputs<N>): Promise<readonly LoggedHost[]> {
   const { app, program } = call.args
-  throwProblems(wrongNames(inputs.stack, call.args))
+  throwProblems(selectionProblems(inputs.stack, call.args))
   // Select hosts without --app: a frontend has logs of an app that it does not deploy.
   const hosts = await selectedHosts({ ...call, args: { ...call.args, app: undefined } }, inputs)
   const nodes = await StackNodes.of(call, inputs)
   const programs = new Set<string>()
   const logged: LoggedHost[] = []
   for (const host of hosts) {
-    const all = await logSourcesOf(call, await compileStackHost(call, nodes, host.host))
-    const ofApps = all.filter((source) => app === undefined || (source.app !== null && app.includes(source.app)))
+    const declaredSources = await logSourcesOf(call, await compileStackHost(call, nodes, host.host))
+    const ofApps = declaredSources.filter(
+      (source) => app === undefined || (source.app !== null && app.includes(source.app)),
+    )
     for (const source of ofApps) programs.add(source.program)
     const sources = ofApps.filter((source) => matches(source.program, program))
     if (sources.length > 0) logged.push({ host, sources })

@@ -1,5 +1,4 @@
 /** Builds the nodes of a stack's hosts on the operator's computer; builds their common parts once. */
-
 import { PropsMemory } from '../../compile/props_memory.ts'
 import type { Role } from '../../compile/role.ts'
 import { nodeDocuments, rolesOf } from '../../fleet/stack/documents.ts'
@@ -38,7 +37,7 @@ export class StackNodes<N> {
   private readonly online: ReadonlySet<string>
   private readonly roles = new Map<string, readonly Role<N>[]>()
   private readonly roleLayers = new Map<Role<N>, Layer>()
-  private readonly names = new Set<string>()
+  private readonly learnedNames = new Set<string>()
 
   private constructor(
     private readonly call: StackCommand<N>,
@@ -114,7 +113,7 @@ export class StackNodes<N> {
   private learnSecrets({ secrets, names }: Node<unknown>): void {
     for (const secret of secrets) this.call.secrets.add(secret)
     const key = JSON.stringify(names)
-    if (!this.names.has(key)) this.call.secrets.useNames(names)
-    this.names.add(key)
+    if (!this.learnedNames.has(key)) this.call.secrets.useNames(names)
+    this.learnedNames.add(key)
   }
 }

@@ -10,7 +10,7 @@ import type { StackInputs } from './inputs.ts'
 import { isParticipant } from './participants.ts'
 import { type SelectableHost, selectableHosts, selectHostNames } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, stateDirectoryOf } from './state_directory.ts'
+import { readRecords, stateDirectoryOf } from './state_directory.ts'
 
 /**
  * Returns the hosts that --layer, --host, --app and --limit select; without --host, none that is shut down.
@@ -25,7 +25,7 @@ export async function selectedHosts<N>(
   const { args, secrets } = call
   const { stack } = inputs
   const directory = stateDirectoryOf(stack)
-  const state = readingRecords(directory, () => loadState(directory))
+  const state = readRecords(directory, () => loadState(directory))
   // Only compiling its roles shows which apps a host has.
   const apps = compiles ? await deployedOnAll(call, inputs, []) : null
   const noApps = { apps: [], events: new Set<string>(), appsToMigrate: [] }

@@ -20,8 +20,11 @@ export function shutDownHosts(stack: Stack, state: StackState, args: Arguments):
   return stack.hosts.filter(shutDown).map(({ name }) => name)
 }
 
-/** Limits a deploy, rollback or undeploy to the hosts that have an app; the others are configured afterwards. */
-export function withApps(
+/**
+ * Limits a deploy, rollback or undeploy to the hosts that have an app; the others are configured afterwards.
+ * @throws NO_HOSTS
+ */
+export function limitToApps(
   action: Action,
   { app }: Arguments,
   hosts: ReturnType<typeof selectableHosts>,

@@ -11,14 +11,14 @@ import { author } from '../inputs/read_inputs.ts'
 import { print, printJson, useColor } from '../print.ts'
 import { stackInputs } from './inputs.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, sameStack, stateDirectoryOf } from './state_directory.ts'
+import { readRecords, stackSelectionOptions, stateDirectoryOf } from './state_directory.ts'
 
 export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { directory, deployment } = await runningRollout(call)
   const { by = author(), comment = '' } = call.args
   const earlier = readPause(directory, deployment.id)
   if (earlier === null)
-    changingRecords(directory, () =>
+    changeRecords(directory, () =>
       writePause(directory, deployment.id, {
         by,
         comment: call.secrets.mask(comment),
@@ -30,7 +30,7 @@ export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
     changed: earlier === null,
     text:
       earlier === null
-        ? `paused: no further host starts. Running hosts complete their phase. converge stack continue ${shortId(deployment.id)}${sameStack(call.args)} continues it`
+        ? `paused: no further host starts. Running hosts complete their phase. converge stack continue ${shortId(deployment.id)}${stackSelectionOptions(call.args)} continues it`
         : `already paused by ${earlier.by}`,
   })
 }
@@ -38,7 +38,7 @@ export async function pause<N>(call: StackCommand<N>): Promise<ExitStatus> {
 export async function continueRollout<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { directory, deployment } = await runningRollout(call)
   const earlier = readPause(directory, deployment.id)
-  if (earlier !== null) changingRecords(directory, () => removePause(directory, deployment.id))
+  if (earlier !== null) changeRecords(directory, () => removePause(directory, deployment.id))
   return report(call, deployment, {
     state: 'running',
     changed: earlier !== null,
@@ -73,17 +73,17 @@ async function runningRollout<N>(
   if (id !== undefined && !/^\d{1,15}$/.test(id))
     throw new ConvergeError(`invalid deployment ${id}: expected its number`, {
       code: 'USAGE',
-      hint: `converge stack deployments${sameStack(args)} lists the numbers`,
+      hint: `converge stack deployments${stackSelectionOptions(args)} lists the numbers`,
       usage: true,
     })
-  const running = readingRecords(directory, () => runningDeployments(directory, id))
+  const running = readRecords(directory, () => runningDeployments(directory, id))
   const [deployment, ...others] = running
   if (deployment === undefined)
     throw new ConvergeError(
       `${id === undefined ? 'no deployment of this stack runs' : `deployment ${id} does not run`} on this computer`,
       {
         code: 'NO_RUNNING_DEPLOYMENT',
-        hint: `a rollout is paused on the computer on which it was started; converge stack deployments${sameStack(args)} lists those of this one`,
+        hint: `run this on the computer on which the rollout was started; converge stack deployments${stackSelectionOptions(args)} lists those of this one`,
         usage: true,
       },
     )
@@ -96,7 +96,7 @@ async function runningRollout<N>(
   return { directory, deployment }
 }
 
-function changingRecords(directory: string, change: () => void): void {
+function changeRecords(directory: string, change: () => void): void {
   try {
     change()
   } catch (error) {

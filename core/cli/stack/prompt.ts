@@ -5,22 +5,22 @@ import { ConvergeError } from '../../model/errors.ts'
 
 /** Asks one question at a time, also if several hosts ask at the same time. */
 export class Prompter {
-  private last: Promise<unknown> = Promise.resolve()
+  private lastAnswer: Promise<unknown> = Promise.resolve()
 
-  /** @param around pauses and resumes drawing on the terminal around a question */
-  constructor(private readonly around: { pause(): void; resume(): void }) {}
+  /** @param screen pauses and resumes drawing on the terminal around a question */
+  constructor(private readonly screen: { pause(): void; resume(): void }) {}
 
   /** @throws if there is no terminal, or if the operator cancels */
   readonly ask = (question: string): Promise<string> => {
-    const answer = this.last.then(async () => {
-      this.around.pause()
+    const answer = this.lastAnswer.then(async () => {
+      this.screen.pause()
       try {
-        return await hidden(question)
+        return await askHidden(question)
       } finally {
-        this.around.resume()
+        this.screen.resume()
       }
     })
-    this.last = answer.catch(() => undefined)
+    this.lastAnswer = answer.catch(() => undefined)
     return answer
   }
 }
@@ -35,7 +35,7 @@ export function hasTerminal(): boolean {
   }
 }
 
-function hidden(question: string): Promise<string> {
+function askHidden(question: string): Promise<string> {
   const fd = openSync('/dev/tty', 'r+')
   const input = new tty.ReadStream(fd)
   const output = new tty.WriteStream(fd)

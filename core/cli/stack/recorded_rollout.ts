@@ -23,10 +23,10 @@ import { commitsBetween } from './clone.ts'
 import { fleetHosts } from './hosts.ts'
 import { Interrupts, untilInterrupted } from './interrupts.ts'
 import { shutDownHosts } from './participants.ts'
-import { statusOf } from './rollout_exit_status.ts'
+import { exitStatusOf } from './rollout_exit_status.ts'
 import { type RolloutInput, rolloutName } from './rollout_input.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, sameStack } from './state_directory.ts'
+import { readRecords, stackSelectionOptions } from './state_directory.ts'
 import { type Conflict, conflictIn, conflictOn } from './wait_for_rollout.ts'
 
 /** Number of recent deployments from which the duration of a rollout is estimated. */
@@ -81,7 +81,7 @@ export class RecordedRollout<N> {
       } finally {
         this.recording?.end({ ...report, recipe: input.recipe })
       }
-      return this.hasProblem ? 1 : statusOf(report, call.args)
+      return this.hasProblem ? 1 : exitStatusOf(report, call.args)
     } finally {
       this.interrupts?.close()
     }
@@ -180,13 +180,13 @@ export class RecordedRollout<N> {
   private warnOfUnfinishedDeployment(): void {
     const { directory, request, inputs } = this.input
     if (request.action === 'deploy' || request.action === 'rollback') return
-    const found = readingRecords(directory, () =>
+    const found = readRecords(directory, () =>
       unfinishedDeployment(directory, new Set(inputs.stack.hosts.map(({ name }) => name))),
     )
     if (found === null) return
     const { apps = [], outcome } = found.deployment
     // Without --app, a rollback would change the other apps too.
-    const options = `${apps.length === 0 ? '' : ` --app ${shellWords([apps.join()])}`}${sameStack(this.call.args)}`
+    const options = `${apps.length === 0 ? '' : ` --app ${shellWords([apps.join()])}`}${stackSelectionOptions(this.call.args)}`
     const what = `${describeOther(found.deployment)} was ${outcome === 'died' ? 'killed' : 'interrupted'}`
     const hosts = describeNames(found.hosts)
     this.hasProblem = request.action === 'status'

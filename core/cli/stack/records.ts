@@ -14,14 +14,14 @@ import type { ExitStatus } from '../exit_status.ts'
 import { print, printError, printJson, useColor } from '../print.ts'
 import { stackInputs } from './inputs.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, sameStack, stateDirectoryOf } from './state_directory.ts'
+import { readRecords, stackSelectionOptions, stateDirectoryOf } from './state_directory.ts'
 
 export async function deployments<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const count = limitOf(args)
   const directory = await directoryOf(call)
   // Mask again: a recorded value may have become a secret since.
-  const list = secrets.maskDeep(readingRecords(directory, () => listDeployments(directory, count)))
+  const list = secrets.maskDeep(readRecords(directory, () => listDeployments(directory, count)))
   if (args.jsonOutput) {
     printJson(list, 2)
     return 0
@@ -44,20 +44,20 @@ function limitOf({ limit }: Arguments): number {
 export async function log<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { args, secrets } = call
   const directory = await directoryOf(call)
-  const deployment = secrets.maskDeep(readingRecords(directory, () => requestedDeployment(directory, args)))
+  const deployment = secrets.maskDeep(readRecords(directory, () => requestedDeployment(directory, args)))
   const { paint, color } = paintOf(args)
   const verbose = args.verbose === true
   if (args.secondArgument === undefined) {
     if (args.jsonOutput) printJson(deployment, 2)
     else {
-      const how = { now: new Date(), verbose, paint, stackOptions: sameStack(args) }
+      const how = { now: new Date(), verbose, paint, stackOptions: stackSelectionOptions(args) }
       printText(`${describeDeployment(deployment, how).join('\n')}\n`, args)
     }
     return deployment.outcome === 'not readable' ? 1 : 0
   }
   const { id } = deployment
   const { secondArgument: host } = args
-  const lines = secrets.maskDeep(readingRecords(directory, () => readLog(directory, id, host)))
+  const lines = secrets.maskDeep(readRecords(directory, () => readLog(directory, id, host)))
   if (lines === null) throw noLog(deployment, args)
   if (!args.jsonOutput) return printText(await describeLog(lines, { paint, color, verbose }), args)
   for (const line of lines) printJson(line)
@@ -72,7 +72,7 @@ function requestedDeployment(directory: string, args: Arguments): Deployment {
     if (last?.hosts.some(({ host }) => host === id))
       throw new ConvergeError(`invalid deployment ${id}: it is a host, not a number`, {
         code: 'USAGE',
-        hint: `converge stack log last ${id}${sameStack(args)}`,
+        hint: `converge stack log last ${id}${stackSelectionOptions(args)}`,
         usage: true,
       })
   }
@@ -100,7 +100,7 @@ function noLog(
   const why = validFailure(host.failure)?.message ?? host.reason
   return new ConvergeError(`deployment ${id} has no log of ${name}: ${host.outcome}`, {
     code: 'NO_LOG',
-    hint: why ?? `converge stack log ${id}${sameStack(args)} shows the outcome of the others`,
+    hint: why ?? `converge stack log ${id}${stackSelectionOptions(args)} shows the outcome of the others`,
   })
 }
 
@@ -114,7 +114,7 @@ async function directoryOf<N>(call: StackCommand<N>): Promise<string> {
   } catch (thrown) {
     const { stack, environment } = call.args
     const top = resolve(stack === undefined ? '.' : dirname(stack), '.converge')
-    const names = readingRecords(top, () => namesIn(top)).filter(
+    const names = readRecords(top, () => namesIn(top)).filter(
       (name) => environment === undefined || name.endsWith(`-${environment}`),
     )
     const [only, ...others] = names

@@ -10,7 +10,7 @@ import { untilInterrupted } from './interrupts.ts'
 import { isReadOnlyAction, RecordedRollout } from './recorded_rollout.ts'
 import { type RolloutInput, readRolloutInput, rolloutName } from './rollout_input.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, sameStack } from './state_directory.ts'
+import { readRecords, stackSelectionOptions } from './state_directory.ts'
 import { conflictIn, RolloutQueue } from './wait_for_rollout.ts'
 
 export function rolloutOf(action: Action) {
@@ -28,16 +28,16 @@ export function rolloutOf(action: Action) {
 async function runInTurn<N>(call: StackCommand<N>, action: Action, out: Screen): Promise<ExitStatus> {
   const { args } = call
   const emit = (event: FleetEvent) => out.display(call.secrets.maskDeep(event))
-  const queue = new RolloutQueue({ action, wait: args.wait, emit, stackOptions: sameStack(args) })
+  const queue = new RolloutQueue({ action, wait: args.wait, emit, stackOptions: stackSelectionOptions(args) })
   for (;;) {
     const input = await readRolloutInput(call, action)
     const { directory, names } = input
-    const before = isReadOnlyAction(action) ? null : readingRecords(directory, () => conflictIn(directory, names))
-    const attempt = before ?? (await new RecordedRollout(call, input, out).run())
+    const conflict = isReadOnlyAction(action) ? null : readRecords(directory, () => conflictIn(directory, names))
+    const attempt = conflict ?? (await new RecordedRollout(call, input, out).run())
     if (typeof attempt === 'number') return attempt
-    const free = () => areFree(call, input, attempt.hosts, out)
+    const canLock = () => canLockHosts(call, input, attempt.hosts, out)
     await untilInterrupted(
-      () => queue.after(attempt, directory, free),
+      () => queue.after(attempt, directory, canLock),
       call.endProcess,
       'stopped waiting; nothing was begun',
     )
@@ -45,7 +45,7 @@ async function runInTurn<N>(call: StackCommand<N>, action: Action, out: Screen):
 }
 
 /** Checks whether a rollout could lock these hosts now, without locking any. */
-async function areFree<N>(
+async function canLockHosts<N>(
   call: StackCommand<N>,
   { inputs, hosts, request }: RolloutInput<N>,
   names: readonly string[],
@@ -80,6 +80,6 @@ function output(args: Arguments) {
     json: args.jsonOutput === true,
     quiet: args.quiet === true,
     verbose: args.verbose === true,
-    stackOptions: sameStack(args),
+    stackOptions: stackSelectionOptions(args),
   })
 }

@@ -3,7 +3,7 @@ import type { RolloutReport } from '../../fleet/types.ts'
 import type { Arguments } from '../command_specs/types.ts'
 import type { ExitStatus } from '../exit_status.ts'
 
-export function statusOf(report: RolloutReport, args: Arguments): ExitStatus {
+export function exitStatusOf(report: RolloutReport, args: Arguments): ExitStatus {
   const { outcome, action, hosts } = report
   if (outcome === 'failed' && isReleaseUnknown(report, args)) return 2
   if (outcome === 'failed' || outcome === 'interrupted') return 1
@@ -13,7 +13,7 @@ export function statusOf(report: RolloutReport, args: Arguments): ExitStatus {
 
 const releaseUnknown = ['NO_SUCH_RELEASE', 'AMBIGUOUS_RELEASE', 'NOT_COMPLETE', 'NO_SUCH_APP']
 
-/** Decides whether the only failure is that hosts lack the release of --to: that is wrong usage, as on one host. */
+/** Decides whether the only failure is that hosts lack the release of --to. That is wrong usage, as in a rollback of one host. */
 function isReleaseUnknown({ action, hosts }: RolloutReport, { to }: Arguments): boolean {
   if (action !== 'rollback' || to === undefined) return false
   const isUntouched = hosts.every(({ outcome }) => ['failed', 'untouched', 'unchanged', 'skipped'].includes(outcome))

@@ -6,11 +6,11 @@ import type { Action } from '../../fleet/types.ts'
 import { throwProblems } from '../../model/errors.ts'
 import { type DeployedApps, deployedOnAll } from './apps.ts'
 import { type StackInputs, stackInputs } from './inputs.ts'
-import { isParticipant, withApps } from './participants.ts'
+import { isParticipant, limitToApps } from './participants.ts'
 import { requestOf } from './rollout_request.ts'
-import { type SelectableHost, selectableHosts, selectHostNames, wrongNames } from './select.ts'
+import { type SelectableHost, selectableHosts, selectHostNames, selectionProblems } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
-import { readingRecords, stateDirectoryOf } from './state_directory.ts'
+import { readRecords, stateDirectoryOf } from './state_directory.ts'
 
 const noApps: DeployedApps = { apps: [], events: new Set(), appsToMigrate: [] }
 
@@ -31,14 +31,14 @@ export async function readRolloutInput<N>(call: StackCommand<N>, action: Action)
   const { args } = call
   const inputs = await stackInputs(call)
   const { stack } = inputs
-  throwProblems(wrongNames(stack, args))
+  throwProblems(selectionProblems(stack, args))
   const directory = stateDirectoryOf(stack)
-  const state = readingRecords(directory, () => loadState(directory))
+  const state = readRecords(directory, () => loadState(directory))
   const events = action === 'run' ? (args.argument?.split('::').slice(-1) ?? []) : defaultEvents
   const apps = await deployedOnAll(call, inputs, events)
-  const all = selectableHosts(stack, (host) => apps.get(host) ?? noApps)
-  const hosts = all.filter(({ name }) => isParticipant(name, state, action, args))
-  const names = withApps(action, args, hosts, selectHostNames(stack, hosts, args))
+  const allHosts = selectableHosts(stack, (host) => apps.get(host) ?? noApps)
+  const hosts = allHosts.filter(({ name }) => isParticipant(name, state, action, args))
+  const names = limitToApps(action, args, hosts, selectHostNames(stack, hosts, args))
   const known = { roles: inputs.roleNames, events: [...new Set([...apps.values()].flatMap((one) => [...one.events]))] }
   const request = requestOf(action, args, stack, known)
   const recipe = action === 'run' || action === 'hooks' ? args.argument : undefined

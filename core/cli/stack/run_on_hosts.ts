@@ -29,11 +29,11 @@ import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
 /** Maximum number of characters that a host may send; only the first of them are kept. */
-const longestTransfer = 64 << 20
+const maxTransfer = 64 << 20
 
 export interface CommandOnHosts {
   /** The command in the JSON output. */
-  readonly shown: readonly string[]
+  readonly displayedWords: readonly string[]
   words(host: ReachableHost<SelectableHost>): readonly string[]
   readonly asRoot: boolean
   /** Returns one line for the standard input of the command, from the attributes of the host; default: no input. */
@@ -42,9 +42,9 @@ export interface CommandOnHosts {
   readonly account: string | null
   /** Whether to print the output as it arrives. */
   readonly isStreaming?: boolean
-  /** Returns the result to display; default: as it is. */
+  /** Changes a result for display; default: it is displayed unchanged. */
   readonly present?: (result: CommandResult) => CommandResult
-  /** Whether hosts with output that differs in times of one minute are shown together; default: `exact`. */
+  /** How to compare times when hosts with the same output are combined; default: `exact`. */
   readonly timeComparison?: TimeComparison
   /** Returns what the JSON output has instead of `stdout`; default: `stdout`. */
   readonly answer?: (result: CommandResult) => object
@@ -65,8 +65,8 @@ export async function runOnHosts<N>(
     if (command.input !== undefined) inputLines.set(host.name, command.input(attributes))
   }
   const names = hosts.map(({ selectable }) => selectable.name)
-  const tell = (event: object) => printJson(secrets.maskDeep({ time: new Date().toISOString(), ...event }))
-  if (args.jsonOutput) tell({ event: 'start', hosts: names, command: command.shown })
+  const printEvent = (event: object) => printJson(secrets.maskDeep({ time: new Date().toISOString(), ...event }))
+  if (args.jsonOutput) printEvent({ event: 'start', hosts: names, command: command.displayedWords })
   const interrupts = abortOnSignal((signal) => {
     endProcess()
     printError(`${signal}: ending the command on the hosts. Press Ctrl-C again to leave without waiting\n`)
@@ -76,16 +76,19 @@ export async function runOnHosts<N>(
   const limit = pLimit(parallelHosts(args))
   try {
     const work = limit.map(hosts, async (host) => {
-      const result = await run.on(host)
+      const result = await run.run(host)
       progress.endHost(result.host)
       if (args.jsonOutput)
-        tell({ event: 'done', ...(answer === undefined ? result : { ...withoutOutput(result), ...answer(result) }) })
+        printEvent({
+          event: 'done',
+          ...(answer === undefined ? result : { ...withoutOutput(result), ...answer(result) }),
+        })
       return result
     })
     const results = await Promise.race([work, interrupts.left])
     progress.clear()
     const failed = results.filter((result) => !hasSucceeded(result)).map(({ host }) => host)
-    if (args.jsonOutput) tell({ event: 'end', hosts: results.length, failed })
+    if (args.jsonOutput) printEvent({ event: 'end', hosts: results.length, failed })
     else show(call, results.map(present), command)
     return failed.length === 0 ? 0 : 1
   } finally {
@@ -108,7 +111,7 @@ class HostRun<N> {
     private readonly inputLines: ReadonlyMap<string, string>,
   ) {}
 
-  async on(host: ReachableHost<SelectableHost>): Promise<CommandResult> {
+  async run(host: ReachableHost<SelectableHost>): Promise<CommandResult> {
     const { args } = this.call
     const { name } = host.selectable
     // Other hosts have other secrets, and no host decides what is hidden of another one.
@@ -125,21 +128,21 @@ class HostRun<N> {
       durationMs: Math.round(performance.now() - started),
     })
     try {
-      const link = connectionTo(host, asRoot)
+      const connection = connectionTo(host, asRoot)
       try {
-        for (const secret of await storedSecrets(link, this.interrupt)) secrets.add(secret)
-        const status = await runCommand(link, {
+        for (const secret of await storedSecrets(connection, this.interrupt)) secrets.add(secret)
+        const status = await runCommand(connection, {
           words: words(host),
           account,
           input: this.inputLines.get(name),
           timeout: args.timeout ?? 600,
-          ...(this.command.isStreaming ? {} : { maxOutput: longestTransfer }),
+          ...(this.command.isStreaming ? {} : { maxOutput: maxTransfer }),
           interrupt: this.interrupt,
           onOutput: (text, from) => output.add(text, from),
         })
         return end(status, null)
       } finally {
-        link.close()
+        connection.close()
       }
     } catch (thrown) {
       const { code, message, hint } = asConvergeError(thrown).masked(

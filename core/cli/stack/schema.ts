@@ -1,5 +1,4 @@
 /** Runs `converge stack schema`: prints the JSON schema of a stack file, for editors. */
-
 import { stackJsonSchema } from '../../fleet/stack/json_schema.ts'
 import { withOwnAttributes } from '../../load/own_attributes.ts'
 import { throwProblems } from '../../model/errors.ts'

@@ -1,5 +1,4 @@
 /** Selects hosts of a stack by the options of a command. */
-
 import type { FollowUp } from '../../compile/role.ts'
 import { matchHostPatterns, type OrderedHost } from '../../fleet/planning/batches.ts'
 import { describeNames } from '../../fleet/screen/host_name_list.ts'
@@ -46,7 +45,7 @@ export function selectableHosts(
  * Finds the problems of the names in --layer, --host, --app and --limit, and of --revision, as far as they show before
  * compiling.
  */
-export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: Arguments): ConvergeError[] {
+export function selectionProblems(stack: Stack, { layer, host, app, limit, revision }: Arguments): ConvergeError[] {
   const hosts = namesOf(stack.hosts)
   const stopped = namesOf(stack.hosts.filter(({ status }) => status !== 'online'))
   const unknown = (option: string, requested: readonly string[] = [], all: readonly string[]) =>
@@ -87,18 +86,19 @@ export function wrongNames(stack: Stack, { layer, host, app, limit, revision }: 
  * @throws InvalidInput for names that the stack does not have; NO_HOSTS if no host is left
  */
 export function selectHostNames(stack: Stack, hosts: readonly SelectableHost[], args: Arguments): ReadonlySet<string> {
-  throwProblems(wrongNames(stack, args))
-  const inLayers = selectedHosts(stack, args)
+  throwProblems(selectionProblems(stack, args))
+  const selected = selectedHosts(stack, args)
   const chosen = hosts
-    .filter(({ name, apps }) => inLayers.has(name) && (args.app?.some((app) => apps.includes(app)) ?? true))
+    .filter(({ name, apps }) => selected.has(name) && (args.app?.some((app) => apps.includes(app)) ?? true))
     .map(({ name }) => name)
   if (chosen.length > 0) return new Set(chosen)
   const names = hosts.map(({ name }) => name)
-  const out = namesOf(stack.hosts.filter(({ name }) => !names.includes(name)))
-  const left = out.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(out)}` : ''
+  const excluded = namesOf(stack.hosts.filter(({ name }) => !names.includes(name)))
+  const excludedText =
+    excluded.length > 0 ? `; stopped, or shut down until setup or --host names them: ${describeNames(excluded)}` : ''
   throw new ConvergeError('no host matches the selection', {
     code: 'NO_HOSTS',
-    hint: `the hosts of the stack: ${describeNames(names) || 'none'}${left}`,
+    hint: `the hosts of the stack: ${describeNames(names) || 'none'}${excludedText}`,
     usage: true,
   })
 }

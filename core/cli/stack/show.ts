@@ -25,9 +25,11 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { services } = compiled
   if (args.graph !== undefined) {
     const svg = secrets.mask(graphOf(stack, services))
-    if (args.graph === '-') printContent(svg)
-    else write(args.graph, svg)
-    if (args.graph === '-') return 0
+    if (args.graph === '-') {
+      printContent(svg)
+      return 0
+    }
+    writeGraph(args.graph, svg)
   }
   const color = args.color ?? useColor(process.stdout)
   if (args.jsonOutput)
@@ -36,7 +38,7 @@ export async function show<N>(call: StackCommand<N>): Promise<ExitStatus> {
   return 0
 }
 
-function write(file: string, text: string): void {
+function writeGraph(file: string, text: string): void {
   writeOutputFile(file, text, {
     failure: `cannot write the graph to ${file}`,
     code: 'CANNOT_WRITE_GRAPH',
@@ -63,11 +65,11 @@ function tables(
     host.layers.join(' '),
     host.status === 'stopped' ? 'stopped' : (running.get(host.name) ?? []).map(serviceText).join(', '),
   ])
-  const apps = stack.apps.map(({ name, deploy, layers: on }) => [
+  const apps = stack.apps.map(({ name, deploy, layers: appLayers }) => [
     name,
     String(valueAt(deploy, ['scm', 'repository']) ?? ''),
     String(valueAt(deploy, ['scm', 'revision']) ?? ''),
-    (on ?? []).join(' '),
+    (appLayers ?? []).join(' '),
   ])
   const parts = [
     table(['layer', 'roles', 'hosts'], layers, paint.dim),
@@ -82,9 +84,13 @@ function formatAddress({ address, port }: StackHost): string {
 }
 
 /** Formats columns as wide as their content; leaves out an empty last column. */
-function table(all: readonly string[], rows: readonly (readonly string[])[], dim: (text: string) => string): string {
-  const used = rows.some((row) => (row[all.length - 1] ?? '') !== '')
-  const head = used ? all : all.slice(0, -1)
+function table(
+  columns: readonly string[],
+  rows: readonly (readonly string[])[],
+  dim: (text: string) => string,
+): string {
+  const hasLastColumn = rows.some((row) => (row[columns.length - 1] ?? '') !== '')
+  const head = hasLastColumn ? columns : columns.slice(0, -1)
   const widths = head.map((name, column) => Math.max(...[name, ...rows.map((row) => row[column] ?? '')].map(widthOf)))
   const lineOf = (row: readonly string[]) =>
     widths

@@ -1,4 +1,4 @@
-/** Locates the records of a stack, and the options of commands about the same stack. */
+/** Locates and reads the records of a stack, and repeats the options that select the stack. */
 import type { Stack } from '../../fleet/stack/stack.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { shellWords } from '../../text/shell.ts'
@@ -10,7 +10,7 @@ export function stateDirectoryOf({ directory, name, environment }: Stack): strin
 }
 
 /** Returns the options that select the same stack, each with a leading blank; empty if none is needed. */
-export function sameStack({ stack, environment }: Pick<Arguments, 'stack' | 'environment'>): string {
+export function stackSelectionOptions({ stack, environment }: Pick<Arguments, 'stack' | 'environment'>): string {
   const words = [
     ...(stack === undefined ? [] : ['--stack', stack]),
     ...(environment === undefined ? [] : ['--environment', environment]),
@@ -18,8 +18,11 @@ export function sameStack({ stack, environment }: Pick<Arguments, 'stack' | 'env
   return words.length === 0 ? '' : ` ${shellWords(words)}`
 }
 
-/** @throws NO_STACK_STATE if the records belong to another account */
-export function readingRecords<T>(directory: string, read: () => T): T {
+/**
+ * Calls a function that reads the records, and returns its result.
+ * @throws NO_STACK_STATE if the records belong to another account
+ */
+export function readRecords<T>(directory: string, read: () => T): T {
   try {
     return read()
   } catch (thrown) {

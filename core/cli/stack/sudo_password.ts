@@ -8,9 +8,9 @@ type Prompt = (question: string) => Promise<string>
 /**
  * Asks once for all hosts, when the first one requires it.
  * @param prompt null without a terminal
- * @param known called with the password
+ * @param onPassword called with the password
  */
-export function sudoPassword(prompt: Prompt | null, known: (password: string) => void): () => Promise<string> {
+export function sudoPassword(prompt: Prompt | null, onPassword: (password: string) => void): () => Promise<string> {
   let answer: Promise<string> | undefined
   const get = async () => {
     const password = process.env[passwordVariable]
@@ -24,7 +24,7 @@ export function sudoPassword(prompt: Prompt | null, known: (password: string) =>
   return async () => {
     answer ??= get()
     const password = await answer
-    known(password)
+    onPassword(password)
     return password
   }
 }

@@ -30,7 +30,7 @@ const callScript =
 
 function thisHost(words: readonly string[], presentation: Presentation): CommandOnHosts {
   return {
-    shown: ['this-host', ...words],
+    displayedWords: ['this-host', ...words],
     words: ({ host }) => ['sh', '-c', callScript, `${host.prefix ?? ''}/usr/local/lib/converge/this-host`, ...words],
     asRoot: true,
     account: null,

@@ -1,6 +1,6 @@
 /** Runs `converge stack userdata HOST`: writes the user data that initializes a new host of the stack. */
 import { fstatSync } from 'node:fs'
-import { newHostKey, noteHostKey, publicKeysFor, publicKeysIn, refuseKnown } from '../../fleet/ssh/new_host.ts'
+import { newHostKey, publicKeysFor, publicKeysIn, refuseKnownHost, storeHostKey } from '../../fleet/ssh/new_host.ts'
 import { resolveTarget } from '../../fleet/ssh/target.ts'
 import { readUserConfig } from '../../fleet/ssh/user_config.ts'
 import { isHostName, userData } from '../../fleet/stack/user_data.ts'
@@ -22,7 +22,7 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const target = resolveTarget(withHome(host), config)
   for (const message of config.warnings) print(`warning: ${message}`)
   const authorizedKeys = args.authorizedKey ? await publicKeysIn(args.authorizedKey) : await publicKeysFor(target)
-  if (args.hostKey) refuseKnown(target)
+  if (args.hostKey) refuseKnownHost(target)
   const hostKey = args.hostKey ? await newHostKey(name) : null
   const sudo = host.sudo === false || target.user === 'root' ? 'none' : host.sudo === 'password' ? 'password' : 'free'
   const file = args.stack === undefined ? [] : ['--stack', args.stack]
@@ -46,7 +46,7 @@ export async function userdata<N>(call: StackCommand<N>): Promise<ExitStatus> {
     print(
       `warning: "${name}" is not a valid host name (letters, digits and dashes): the host keeps the name of its image`,
     )
-  if (hostKey !== null) print(`${name} is known by its new key from now on, in ${noteHostKey(target, hostKey)}`)
+  if (hostKey !== null) print(`${name} is known by its new key from now on, in ${storeHostKey(target, hostKey)}`)
   if (sudo === 'password')
     print(
       `warning: sudo asks ${target.user} for a password, and the account has none yet: add passwd (mkpasswd -m sha-512 prints it) to the account there`,

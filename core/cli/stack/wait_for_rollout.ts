@@ -1,5 +1,4 @@
 /** Lets one rollout follow another: finds the one that uses the hosts, and waits until it has ended. */
-
 import { shortId } from '../../fleet/records/deployment_number.ts'
 import { readDeployment, runningDeployments } from '../../fleet/records/history.ts'
 import type { Deployment } from '../../fleet/records/recorder.ts'
@@ -30,7 +29,10 @@ export interface RolloutQueueOptions {
 /** Milliseconds between two checks. */
 const interval = { record: 500, hosts: 3_000 }
 
-/** Finds a recorded rollout in progress on some of the hosts. @param below only those with a lower number */
+/**
+ * Finds a recorded rollout in progress on some of the hosts.
+ * @param below limits the search to rollouts with a lower number
+ */
 export function conflictIn(directory: string, names: ReadonlySet<string>, below?: string): Conflict | null {
   const other = runningDeployments(directory).find(
     ({ id, hosts }) => (below === undefined || Number(id) < Number(below)) && hosts.some(({ host }) => names.has(host)),
@@ -50,10 +52,10 @@ function outlineOf({ id, action, recipe, by, started, comment, pausedBy }: Deplo
 }
 
 export class RolloutQueue {
-  private readonly until: number
+  private readonly deadline: number
 
   constructor(private readonly options: RolloutQueueOptions) {
-    this.until = performance.now() + (options.wait ?? 0) * 1000
+    this.deadline = performance.now() + (options.wait ?? 0) * 1000
   }
 
   /**
@@ -70,7 +72,7 @@ export class RolloutQueue {
     const hasEnded = async () =>
       deployment === null ? isFree() : !runningDeployments(directory).some(({ id }) => id === deployment.id)
     while (!(await hasEnded())) {
-      const left = this.until - performance.now()
+      const left = this.deadline - performance.now()
       if (left <= 0) throw this.otherRollout(conflict)
       const pause = deployment === null ? interval.hosts : interval.record
       await new Promise((resolve) => setTimeout(resolve, Math.min(pause, left)))
@@ -93,11 +95,11 @@ export class RolloutQueue {
   private otherRollout({ hosts, deployment, holder }: Conflict): ConvergeError {
     const { wait, stackOptions } = this.options
     const names = describeNames(hosts)
-    const still = wait === undefined ? '' : `after ${wait} s: `
+    const afterWait = wait === undefined ? '' : `after ${wait} s: `
     const message =
       deployment === null
-        ? `${still}${names}: ${holder}; nothing was begun`
-        : `${still}${describeOther(deployment)} works on ${names}; nothing was begun`
+        ? `${afterWait}${names}: ${holder}; nothing was begun`
+        : `${afterWait}${describeOther(deployment)} works on ${names}; nothing was begun`
     const log = deployment === null ? '' : `, or follow it: converge stack log ${shortId(deployment.id)}${stackOptions}`
     return new ConvergeError(message, {
       code: 'DEPLOYMENT_UNDER_WAY',

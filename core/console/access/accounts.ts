@@ -54,7 +54,8 @@ export class Accounts {
   async authenticate(name: string, password: string): Promise<Account | undefined> {
     const row = this.database.one<{ password: string }>(
       'SELECT password FROM accounts WHERE name = ?1 AND issuer IS NULL AND (by_command = 1 OR ?2)',
-      ...[name, this.permitsLocal ? 1 : 0],
+      name,
+      this.permitsLocal ? 1 : 0,
     )
     if (row === undefined) {
       await spendTime(password)
@@ -76,46 +77,57 @@ export class Accounts {
     else
       this.database.run(
         'INSERT INTO levels VALUES (?, ?, ?) ON CONFLICT (account, stack) DO UPDATE SET level = excluded.level',
-        ...[name, stack, level],
+        name,
+        stack,
+        level,
       )
   }
 
-  /** Returns the key of a link with which somebody makes an account, once, within a day. */
+  /** Returns the key of a link with which a person creates an account, once, within a day. */
   invite({ isAdmin, levels, isByCommand = false }: Invitation): string {
     const { key, digest } = randomKey('invite')
     this.database.run('DELETE FROM invitations WHERE expires <= ?', this.now().toISOString())
     const expires = new Date(this.now().getTime() + day).toISOString()
-    const given = JSON.stringify(levels)
+    const levelsJson = JSON.stringify(levels)
     this.database.run(
       'INSERT INTO invitations (digest, is_admin, levels, expires, by_command) VALUES (?, ?, ?, ?, ?)',
-      ...[digest, isAdmin ? 1 : 0, given, expires, isByCommand ? 1 : 0],
+      digest,
+      isAdmin ? 1 : 0,
+      levelsJson,
+      expires,
+      isByCommand ? 1 : 0,
     )
     return key
   }
 
   /**
    * Makes the account of an invitation, and uses the invitation up.
-   * @returns why it was refused, or the account
+   * @returns the account, or the part that was refused
    */
   async accept(key: string, name: string, password: string): Promise<Account | 'invitation' | 'name'> {
     const digest = digestOf(key)
-    const valid = 'SELECT 1 FROM invitations WHERE digest = ? AND expires > ? AND (by_command = 1 OR ?)'
+    const validQuery = 'SELECT 1 FROM invitations WHERE digest = ? AND expires > ? AND (by_command = 1 OR ?)'
     const permitted = this.permitsLocal ? 1 : 0
-    // Before the slow digest of the password, which anybody could otherwise demand.
-    if (this.database.one(valid, digest, this.now().toISOString(), permitted) === undefined) return 'invitation'
+    // Checked before the slow digest of the password: otherwise, requests without an invitation could use up the CPU.
+    if (this.database.one(validQuery, digest, this.now().toISOString(), permitted) === undefined) return 'invitation'
     const stored = await hashPassword(password)
     return this.database.transaction(() => {
       if (this.find(name) !== undefined) return 'name'
       const row = this.database.one<{ is_admin: number; levels: string; by_command: number }>(
         'DELETE FROM invitations WHERE digest = ? AND expires > ? RETURNING is_admin, levels, by_command',
-        ...[digest, this.now().toISOString()],
+        digest,
+        this.now().toISOString(),
       )
       if (row === undefined) return 'invitation'
       this.endFirstInvitations()
       const created = this.now().toISOString()
       this.database.run(
         'INSERT INTO accounts (name, password, is_admin, created, by_command) VALUES (?, ?, ?, ?, ?)',
-        ...[name, stored, row.is_admin, created, row.by_command],
+        name,
+        stored,
+        row.is_admin,
+        created,
+        row.by_command,
       )
       for (const [stack, level] of Object.entries(JSON.parse(row.levels) as Record<string, Level>))
         this.setLevel(name, stack, level)
@@ -132,7 +144,10 @@ export class Accounts {
     })
   }
 
-  /** Removes an account with its sessions and tokens. @returns false for the last administrator, who stays */
+  /**
+   * Removes an account with its sessions and tokens.
+   * @returns false for the last administrator, whose account is not removed
+   */
   remove(name: string): boolean {
     return this.database.transaction(() => {
       const others = this.database.one('SELECT 1 FROM accounts WHERE is_admin = 1 AND name <> ?', name)
@@ -142,16 +157,20 @@ export class Accounts {
     })
   }
 
-  /** Ends the sessions of accounts that may no longer log in. @param hasProvider whether accounts of a provider may */
+  /**
+   * Ends the sessions of accounts that may no longer log in.
+   * @param hasProvider whether accounts of a provider may log in
+   */
   endForbiddenSessions(hasProvider: boolean): void {
     this.database.run(
       `DELETE FROM sessions WHERE account IN
        (SELECT name FROM accounts WHERE CASE WHEN issuer IS NULL THEN NOT (by_command = 1 OR ?) ELSE NOT ? END)`,
-      ...[this.permitsLocal ? 1 : 0, hasProvider ? 1 : 0],
+      this.permitsLocal ? 1 : 0,
+      hasProvider ? 1 : 0,
     )
   }
 
-  /** Before the first account is made: each start without an account has printed a link for it. */
+  /** Ends the invitations that each start has printed, before the first account is created. */
   endFirstInvitations(): void {
     if (this.isEmpty()) this.database.run('DELETE FROM invitations WHERE by_command = 0')
   }

@@ -25,7 +25,13 @@ export class Audit {
   add({ actor, via, address, action, stack, detail }: Omit<AuditEntry, 'id' | 'time'>): void {
     this.database.run(
       'INSERT INTO audit (time, actor, via, address, action, stack, detail) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ...[this.now().toISOString(), actor, via, address, action, stack, JSON.stringify(detail)],
+      this.now().toISOString(),
+      actor,
+      via,
+      address,
+      action,
+      stack,
+      JSON.stringify(detail),
     )
   }
 
@@ -43,7 +49,9 @@ export class Audit {
     const rows = this.database.all<AuditRow>(
       `SELECT * FROM audit WHERE id < ?1 AND (?2 IS NULL OR stack IN (SELECT value FROM json_each(?2)))
        ORDER BY id DESC LIMIT ?3`,
-      ...[before, stacks === null ? null : JSON.stringify(stacks), limit],
+      before,
+      stacks === null ? null : JSON.stringify(stacks),
+      limit,
     )
     return rows.map(({ detail, ...rest }) => ({ ...rest, detail: JSON.parse(detail) }))
   }

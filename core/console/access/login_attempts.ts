@@ -1,10 +1,10 @@
 /**
- * Remembers logins that have begun at another service, each bound to the browser that began it by the key in its cookie.
- * They are in memory: after a restart of the console, the login begins again.
+ * Keeps the logins that have begun at the provider, each bound to its browser by the key in a cookie. They are in memory:
+ * after a restart of the console, the person must begin the login again.
  */
 import { digestOf, randomKey } from './random_keys.ts'
 
-/** The values that the answer of the provider must fit. */
+/** The values that the answer of the provider must match. */
 export interface LoginAttempt {
   readonly state: string
   readonly nonce: string
@@ -15,9 +15,9 @@ export interface LoginAttempt {
 
 const lifetimeMs = 10 * 60 * 1000
 export const attemptSeconds = lifetimeMs / 1000
-/** The oldest is forgotten first, so that nobody can fill the memory. */
+/** More attempts remove the oldest ones, so that nobody can fill the memory. */
 const maxAttempts = 10_000
-/** Of one address, so that it cannot make the logins of others be forgotten. */
+/** Attempts of one address: more remove its own oldest ones, not those of others. */
 const maxOfAddress = 1000
 
 interface Entry {
@@ -34,22 +34,22 @@ export class LoginAttempts {
 
   constructor(private readonly now: () => Date) {}
 
-  /** Returns the value of the cookie. */
+  /** Stores an attempt, and returns the value of the cookie. */
   begin(attempt: LoginAttempt, address: string): string {
     return this.add({ attempt, address, failure: null })
   }
 
-  /** Returns an attempt, once. */
+  /** Removes and returns an attempt. */
   take(key: string): LoginAttempt | undefined {
     return this.remove(key)?.attempt ?? undefined
   }
 
-  /** Remembers why a login failed, for the login page. Returns the value of the cookie. */
+  /** Stores why a login failed, for the login page, and returns the value of the cookie. */
   fail(failure: string, address: string): string {
     return this.add({ attempt: null, address, failure })
   }
 
-  /** Returns the reason of a failure, once. An attempt that has not been answered stays. */
+  /** Removes and returns the reason of a failure. An attempt without an answer of the provider stays. */
   takeFailure(key: string): string | undefined {
     if (this.entries.get(digestOf(key))?.failure === null) return undefined
     return this.remove(key)?.failure ?? undefined

@@ -6,17 +6,17 @@ import type { LoginAttempt } from './login_attempts.ts'
 /** The claims of the provider about a person. */
 export interface Person {
   readonly issuer: string
-  /** Its identifier at the provider, which never changes. */
+  /** Identifier of the person at the provider, which never changes. */
   readonly subject: string
   readonly claims: Readonly<Record<string, unknown>>
 }
 
 /** A login that failed, with a sentence for the login page. */
 export class LoginFailure extends Error {
-  /** @param isUnwanted whether it may be an attempt to get in, so that many of them must end */
+  /** @param isSuspicious whether it may be an attempt to break in, so that the limit of logins counts it */
   constructor(
     message: string,
-    readonly isUnwanted = true,
+    readonly isSuspicious = true,
     options: ErrorOptions = {},
   ) {
     super(message, options)
@@ -30,18 +30,24 @@ const metadataMs = 60 * 60 * 1000
 const clockTolerance = 30
 
 export class Provider {
-  private known: { readonly configuration: Promise<client.Configuration>; readonly until: number } | undefined
+  private cached: { readonly configuration: Promise<client.Configuration>; readonly until: number } | undefined
 
   constructor(
     readonly settings: OidcSettings,
     private readonly now: () => Date,
   ) {}
 
-  /** Begins a login. @returns the address at the provider, and what its answer must fit @throws LoginFailure */
+  /**
+   * Begins a login.
+   * @returns the address at the provider, and the values that its answer must match
+   * @throws LoginFailure
+   */
   async begin(redirectUri: string): Promise<{ readonly url: string; readonly attempt: LoginAttempt }> {
     const attempt = {
-      ...{ state: client.randomState(), nonce: client.randomNonce() },
-      ...{ verifier: client.randomPKCECodeVerifier(), redirectUri },
+      state: client.randomState(),
+      nonce: client.randomNonce(),
+      verifier: client.randomPKCECodeVerifier(),
+      redirectUri,
     }
     const configuration = await this.configuration()
     if (configuration.serverMetadata().authorization_endpoint === undefined)
@@ -59,23 +65,30 @@ export class Provider {
     return { url: url.href, attempt }
   }
 
-  /** @param search query of the address to which the provider has sent the browser @throws LoginFailure */
+  /**
+   * Completes a login.
+   * @param search query of the address to which the provider has sent the browser
+   * @throws LoginFailure
+   */
   async finish({ state, nonce, verifier, redirectUri }: LoginAttempt, search: string): Promise<Person> {
     const configuration = await this.configuration()
     try {
       const tokens = await client.authorizationCodeGrant(configuration, new URL(`${redirectUri}${search}`), {
-        ...{ pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true },
+        pkceCodeVerifier: verifier,
+        expectedState: state,
+        expectedNonce: nonce,
+        idTokenExpected: true,
       })
       const claims = tokens.claims()
       if (claims === undefined) throw new LoginFailure('the provider sent no ID token')
       const { account_claim, groups_claim } = this.settings
       const isComplete = account_claim in claims && groups_claim in claims
       const { userinfo_endpoint } = configuration.serverMetadata()
-      const more =
+      const userInfo =
         isComplete || userinfo_endpoint === undefined
           ? {}
           : await client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
-      return { issuer: claims.iss, subject: claims.sub, claims: { ...more, ...claims } }
+      return { issuer: claims.iss, subject: claims.sub, claims: { ...userInfo, ...claims } }
     } catch (thrown) {
       throw this.failure(thrown)
     }
@@ -83,13 +96,13 @@ export class Provider {
 
   private async configuration(): Promise<client.Configuration> {
     const now = this.now().getTime()
-    if (this.known === undefined || this.known.until < now)
-      this.known = { configuration: this.discover(), until: now + metadataMs }
-    const { configuration } = this.known
+    if (this.cached === undefined || this.cached.until < now)
+      this.cached = { configuration: this.discover(), until: now + metadataMs }
+    const { configuration } = this.cached
     try {
       return await configuration
     } catch (thrown) {
-      this.known = undefined
+      this.cached = undefined
       throw this.failure(thrown)
     }
   }
@@ -100,7 +113,7 @@ export class Provider {
     const metadata = { client_secret: clientSecret, [client.clockTolerance]: clockTolerance }
     return client.discovery(url, client_id, metadata, client.ClientSecretBasic(clientSecret), {
       timeout: timeoutSeconds,
-      // Signatures of ID tokens count too, and not only the connection that they came by.
+      // Verify the signatures of ID tokens, and do not rely on the TLS connection alone.
       execute: [client.enableNonRepudiationChecks, ...(url.protocol === 'http:' ? [client.allowInsecureRequests] : [])],
     })
   }

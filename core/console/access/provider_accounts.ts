@@ -1,5 +1,4 @@
-/** Makes and updates the accounts of people who log in by a provider; their levels follow their groups at each login. */
-
+/** Creates and updates the accounts of people who log in by a provider; their levels follow their groups at each login. */
 import type { OidcSettings } from '../settings.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts } from './accounts.ts'
@@ -31,7 +30,8 @@ export class ProviderAccounts {
     return this.database.transaction(() => {
       const known = this.database.one<{ name: string }>(
         'SELECT name FROM accounts WHERE issuer = ? AND subject = ?',
-        ...[issuer, subject],
+        issuer,
+        subject,
       )
       const name = known?.name ?? this.create(person, settings)
       this.database.run('UPDATE accounts SET is_admin = ? WHERE name = ?', permissions.isAdmin ? 1 : 0, name)
@@ -54,7 +54,11 @@ export class ProviderAccounts {
     this.database.run(
       'INSERT INTO accounts (name, password, is_admin, created, issuer, subject) VALUES (?, ?, 0, ?, ?, ?)',
       // No password has this digest.
-      ...[name, 'none', this.now().toISOString(), person.issuer, person.subject],
+      name,
+      'none',
+      this.now().toISOString(),
+      person.issuer,
+      person.subject,
     )
     return name
   }
@@ -74,13 +78,13 @@ function nameOf({ claims }: Person, { account_claim }: OidcSettings): string {
   return name
 }
 
-/** Other forms than a list of texts or one text count as no group. */
+/** Returns the groups of a person: a list of texts, or one text. Anything else counts as no group. */
 function groupsOf({ claims }: Person, { groups_claim }: OidcSettings): readonly string[] {
   const groups = claims[groups_claim]
   return (Array.isArray(groups) ? groups : [groups]).filter((one) => typeof one === 'string')
 }
 
-/** Of several groups, the highest level of each stack counts. */
+/** Computes the permissions of groups: the highest level that one of them has for each stack. */
 export function permissionsOf(groups: readonly string[], { administrators, levels }: OidcSettings): Permissions {
   const found = new Map<string, Level>()
   for (const [group, granted] of Object.entries(levels))

@@ -31,18 +31,25 @@ export class SecondFactors {
     return this.find(account)?.confirmed === 1
   }
 
-  /** Makes a secret that counts once `confirm` has got a code of it. @returns undefined if a second factor is enabled */
+  /**
+   * Creates a secret, which counts once `confirm` has received a code of it.
+   * @returns undefined if a second factor is enabled
+   */
   enrol(account: string): Enrolment | undefined {
     if (this.isEnabled(account)) return undefined
     const secret = new Secret({ size: 20 }).base32
     this.database.run(
       'INSERT INTO second_factors VALUES (?, ?, 0, 0) ON CONFLICT (account) DO UPDATE SET secret = excluded.secret, last_step = 0',
-      ...[account, secret],
+      account,
+      secret,
     )
     return { secret, uri: totpOf(secret, account).toString() }
   }
 
-  /** Enables the second factor. @returns codes for a lost device; undefined if the code is wrong */
+  /**
+   * Enables the second factor.
+   * @returns codes for a lost device; undefined if the code is wrong
+   */
   confirm(account: string, code: string): readonly string[] | undefined {
     return this.database.transaction(() => {
       const row = this.find(account)
@@ -66,7 +73,7 @@ export class SecondFactors {
     })
   }
 
-  /** @returns whether there was one */
+  /** @returns whether the account had a second factor */
   remove(account: string): boolean {
     return this.database.transaction(() => {
       this.database.run('DELETE FROM recovery_codes WHERE account = ?', account)
@@ -74,7 +81,7 @@ export class SecondFactors {
     })
   }
 
-  /** Accepts a code of the device that is newer than the last one: who has seen a code cannot use it again. */
+  /** Accepts a code of the device that is newer than the last one, so that nobody can use a code again. */
   private accept(account: string, { secret, last_step }: FactorRow, code: string): boolean {
     const token = code.replaceAll(/\s/g, '')
     if (!/^\d{6}$/.test(token)) return false

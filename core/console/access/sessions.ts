@@ -59,11 +59,12 @@ export class Sessions {
     this.database.run('DELETE FROM sessions WHERE digest = ?', digestOf(key))
   }
 
-  /** Finds who a cookie belongs to; undefined if the session has ended. */
+  /** Finds the account of a session's cookie; undefined if the session has ended. */
   actorOfSession(key: string): Actor | undefined {
     const row = this.database.one<{ account: string }>(
       'SELECT account FROM sessions WHERE digest = ? AND expires > ?',
-      ...[digestOf(key), this.now().toISOString()],
+      digestOf(key),
+      this.now().toISOString(),
     )
     return row && this.actor(row.account, 'session')
   }
@@ -74,7 +75,13 @@ export class Sessions {
     const { name, account, stack, level, expires } = token
     const id = this.database.insert(
       'INSERT INTO tokens (digest, name, account, stack, level, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ...[digest, name, account, stack, level, this.now().toISOString(), expires],
+      digest,
+      name,
+      account,
+      stack,
+      level,
+      this.now().toISOString(),
+      expires,
     )
     return { id, key }
   }
@@ -92,12 +99,13 @@ export class Sessions {
     return this.database.run('DELETE FROM tokens WHERE stack = ? AND id = ?', stack, id) > 0
   }
 
-  /** Finds who a token acts for; it never permits more than the account that made it. */
+  /** Finds the account for which a token acts; it never permits more than that account may do. */
   actorOfToken(key: string): Actor | undefined {
     const now = this.now()
     const row = this.database.one<TokenRow>(
       'SELECT * FROM tokens WHERE digest = ? AND expires > ?',
-      ...[digestOf(key), now.toISOString()],
+      digestOf(key),
+      now.toISOString(),
     )
     if (row === undefined) return undefined
     // Each write waits for the disk: once a minute is enough for a time that people read.
@@ -112,7 +120,7 @@ export class Sessions {
     }
   }
 
-  /** Returns what an account may do, for something that acts for it. */
+  /** Returns an account with its permissions, for work that the console does on its behalf. */
   actorOfAccount(name: string): Actor | undefined {
     return this.actor(name, 'account')
   }
@@ -121,12 +129,12 @@ export class Sessions {
     const account = this.accounts.find(name)
     if (account === undefined) return undefined
     const { isAdmin } = account
-    const known = this.accounts.levelsOf(account.name)
+    const levels = this.accounts.levelsOf(account.name)
     return {
       account: account.name,
       isAdmin,
       via,
-      levelOf: (stack) => (isAdmin ? 'manage' : (known[stack] ?? 'deny')),
+      levelOf: (stack) => (isAdmin ? 'manage' : (levels[stack] ?? 'deny')),
     }
   }
 }

@@ -38,7 +38,7 @@ export function balancerRoutes({ stacks, command, audit }: BalancerServices): re
       params: stackPath,
       body: z.strictObject({
         action: z.enum(['drain', 'ready']),
-        /** Its name with the backend. */
+        /** Name of the server, with that of its backend. */
         server: stackName,
       }),
       answer,
@@ -48,8 +48,12 @@ export function balancerRoutes({ stacks, command, audit }: BalancerServices): re
         const { account, via } = accountOf(request)
         const record = (result: string, detail: Readonly<Record<string, unknown>>) =>
           audit.add({
-            ...{ actor: account, via, address: request.address, stack },
-            ...{ action: `${action === 'drain' ? 'drain server' : 'set server ready'}: ${result}`, detail },
+            actor: account,
+            via,
+            address: request.address,
+            stack,
+            action: `${action === 'drain' ? 'drain server' : 'set server ready'}: ${result}`,
+            detail,
           })
         const source = sourceOf(stacks, stack)
         record('requested', { server })

@@ -4,7 +4,7 @@ import { openApi } from './openapi.ts'
 import { type Route, route } from './route.ts'
 
 export function documentRoutes(routes: readonly Route[], version: string): readonly Route[] {
-  const own = [
+  const documentRoutesOnly = [
     route({
       method: 'get',
       path: '/api/health',
@@ -22,6 +22,6 @@ export function documentRoutes(routes: readonly Route[], version: string): reado
       handle: () => ({ ...document }),
     }),
   ]
-  const document = openApi([...routes, ...own], version)
-  return own
+  const document = openApi([...routes, ...documentRoutesOnly], version)
+  return documentRoutesOnly
 }

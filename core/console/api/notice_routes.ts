@@ -93,8 +93,15 @@ export function noticeRoutes({ targets, audit, hasMail }: NoticeServices): reado
     audit.add({ actor: account, via, address: request.address, action, stack, detail })
   }
   const answer = (one: Target) => ({
-    ...{ id: one.id, kind: one.kind, name: one.name, repository: one.repository, app: one.app },
-    ...{ states: [...one.states], account: one.account, created: one.created, address: shownAddress(one) },
+    id: one.id,
+    kind: one.kind,
+    name: one.name,
+    repository: one.repository,
+    app: one.app,
+    states: [...one.states],
+    account: one.account,
+    created: one.created,
+    address: shownAddress(one),
     deliveries: targets.deliveries(one.id, 5).map(({ target: _, ...rest }) => rest),
   })
   return [
@@ -132,7 +139,10 @@ export function noticeRoutes({ targets, audit, hasMail }: NoticeServices): reado
           )
         const isGit = 'token' in given
         const made = {
-          ...{ stack, kind: given.kind, name: given.name, account: accountOf(request).account },
+          stack,
+          kind: given.kind,
+          name: given.name,
+          account: accountOf(request).account,
           address: given.kind === 'mail' ? given.recipients.join(',') : given.address,
           repository: isGit ? given.repository : null,
           app: isGit ? given.app : null,

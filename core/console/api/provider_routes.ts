@@ -27,24 +27,25 @@ export interface ProviderServices {
 
 /** Path to which the provider sends the browser. */
 export const callbackPath = '/login/callback'
+
 const via = 'OpenID Connect'
 const limitKey = (value: string): LimitKey => ({ kind: 'provider address', value })
 const notBegun = 'this browser has not begun this login, or more than ten minutes ago: log in again'
 
 export function providerRoutes(services: ProviderServices): readonly Route[] {
   const { provider, attempts, sessions, audit, localAccounts } = services
-  const known = () => {
+  const requireProvider = () => {
     if (provider !== null) return provider
     throw new Problem(404, 'NO_PROVIDER', 'this console has no login by OpenID Connect', {
       hint: 'name a provider in the file of --settings',
     })
   }
-  const refuseMany = (address: string) => {
+  const refuseTooMany = (address: string) => {
     const seconds = services.limit.secondsToWait(limitKey(address))
     if (seconds > 0)
       throw new Problem(429, 'TOO_MANY_LOGINS', 'too many failed logins', { hint: `try again in ${seconds} s` })
   }
-  const failed = (reason: string, address: string) => {
+  const recordFailure = (reason: string, address: string) => {
     services.print(`login by OpenID Connect from ${address} failed: ${reason}`)
     audit.add({ actor: '', via, address, action: 'login failed', stack: null, detail: { reason } })
   }
@@ -74,16 +75,16 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
       summary: 'Begin a login by OpenID Connect: returns the address at the provider',
       answer: z.object({ url: z.string() }),
       handle: async ({ header, setLoginKey, address }) => {
-        const one = known()
-        refuseMany(address)
+        const loginProvider = requireProvider()
+        refuseTooMany(address)
         const origin = services.origin ?? `http://${header('host')}`
         try {
-          const { url, attempt } = await one.begin(`${origin}${callbackPath}`)
+          const { url, attempt } = await loginProvider.begin(`${origin}${callbackPath}`)
           setLoginKey(attempts.begin(attempt, address))
           return { url }
         } catch (thrown) {
           if (!(thrown instanceof LoginFailure)) throw thrown
-          failed(thrown.message, address)
+          recordFailure(thrown.message, address)
           throw new Problem(502, 'LOGIN_FAILED', thrown.message)
         }
       },
@@ -97,8 +98,8 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
       answer: z.unknown(),
       status: 302,
       handle: async ({ search, loginKey, session, address, setLoginKey, setSession, redirect }) => {
-        const one = known()
-        refuseMany(address)
+        const loginProvider = requireProvider()
+        refuseTooMany(address)
         const attempt = loginKey === undefined ? undefined : attempts.take(loginKey)
         // Any other site can send a browser here: this says nothing about who tries to log in.
         if (attempt === undefined || new URLSearchParams(search).get('state') !== attempt.state) {
@@ -106,8 +107,8 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
           return redirect('/')
         }
         try {
-          const person = await one.finish(attempt, search)
-          const { name, permissions } = services.providerAccounts.logIn(person, one.settings)
+          const person = await loginProvider.finish(attempt, search)
+          const { name, permissions } = services.providerAccounts.logIn(person, loginProvider.settings)
           // A session from before the login might be known to somebody else.
           if (session !== undefined) sessions.end(session)
           setLoginKey(null)
@@ -115,11 +116,11 @@ export function providerRoutes(services: ProviderServices): readonly Route[] {
           audit.add({ actor: name, via, address, action: 'login', stack: null, detail: { ...permissions } })
         } catch (thrown) {
           if (!(thrown instanceof LoginFailure)) throw thrown
-          if (thrown.isUnwanted) services.limit.addAttempt(limitKey(address))
-          failed(thrown.message, address)
+          if (thrown.isSuspicious) services.limit.addAttempt(limitKey(address))
+          recordFailure(thrown.message, address)
           setLoginKey(attempts.fail(thrown.message, address))
         }
-        // Never an address from the request. The page knows where the reader was.
+        // An address from the request could lead to another site. The page knows where the reader was.
         return redirect('/')
       },
     }),

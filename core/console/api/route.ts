@@ -27,9 +27,9 @@ export interface RouteRequest<P extends Shape, Q extends Shape, B> {
   header(name: string): string | undefined
   /** Sets the cookie of the session; null removes it. */
   setSession(value: string | null): void
-  /** The value of the cookie of a login that has begun at another service. */
+  /** The value of the cookie of a login that has begun at the provider. */
   readonly loginKey: string | undefined
-  /** Sets that cookie; null removes it. */
+  /** Sets the cookie of such a login; null removes it. */
   setLoginKey(value: string | null): void
   /** The query as it arrived, such as `?code=…`. */
   readonly search: string
@@ -63,7 +63,7 @@ type Definition<P extends Shape, Q extends Shape, B, A> = Omit<Route<P, Q, B, A>
   readonly body?: z.ZodType<B>
 }
 
-/** Defines a route; what it does not name, it does not take. */
+/** Defines a route. Without `params`, `query` or `body`, it takes none of these. */
 export function route<P extends Shape = NoShape, Q extends Shape = NoShape, B = undefined, A = unknown>(
   definition: Definition<P, Q, B, A>,
 ): Route {
@@ -83,7 +83,10 @@ export const idSchema = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEG
 /** The stacks of the console, by name. */
 export type StackSources = ReadonlyMap<string, StackSource>
 
-/** Returns how a stack is reached. @throws Problem if the console does not have it */
+/**
+ * Returns how the console reaches a stack.
+ * @throws Problem if the console does not have it
+ */
 export function sourceOf(stacks: StackSources, name: string): StackSource {
   const found = stacks.get(name)
   if (found === undefined) throw new Problem(404, 'NOT_FOUND', 'there is no such stack or deployment')

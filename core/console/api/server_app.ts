@@ -10,7 +10,7 @@ import { type AccessOptions, checkAccess, isPermitted } from './access.ts'
 import { type FieldProblem, Problem, type ProblemStatus } from './problem.ts'
 import type { Route } from './route.ts'
 
-const maxBody = 1024 * 1024
+const maxBodyBytes = 1024 * 1024
 /** Browsers accept it only over TLS or from the own computer, without a domain, and for all paths. */
 const sessionCookie = '__Host-converge'
 const loginCookie = '__Host-converge-login'
@@ -34,7 +34,7 @@ export interface ServerOptions extends AccessOptions {
 export function serverApp(options: ServerOptions): Hono {
   const app = new Hono()
   app.use(securityHeaders)
-  app.use(bodyLimit({ maxSize: maxBody, onError: () => tooLarge() }))
+  app.use(bodyLimit({ maxSize: maxBodyBytes, onError: () => tooLarge() }))
   const pathOf = ({ path }: Route) => path.replaceAll(/\{(\w+)\}/g, ':$1')
   for (const route of options.routes)
     app.on(route.method.toUpperCase(), pathOf(route), (c) => respond(c, route, options))
@@ -126,11 +126,11 @@ function wrongMethod(c: Context, methods: readonly string[]): Response {
 }
 
 function tooLarge(): Response {
-  const body = new Problem(413, 'TOO_LARGE', `the body is larger than ${maxBody} bytes`).body()
+  const body = new Problem(413, 'TOO_LARGE', `the body is larger than ${maxBodyBytes} bytes`).body()
   return Response.json(body, { status: 413 })
 }
 
-const policy = [
+const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
@@ -144,8 +144,8 @@ const policy = [
 
 async function securityHeaders(c: Context, next: () => Promise<void>): Promise<void> {
   await next()
-  // A page of its own policy, such as a report, has a stricter one.
-  if (!c.res.headers.has('Content-Security-Policy')) c.header('Content-Security-Policy', policy)
+  // A page with its own policy, such as a report, has a stricter one.
+  if (!c.res.headers.has('Content-Security-Policy')) c.header('Content-Security-Policy', contentSecurityPolicy)
   c.header('X-Content-Type-Options', 'nosniff')
   c.header('Referrer-Policy', 'no-referrer')
   c.header('Cross-Origin-Opener-Policy', 'same-origin')

@@ -73,7 +73,7 @@ export function stackRoutes({ stacks, reader, repositories, store, settings, aud
         const { stack: name } = request.params
         const { layers, hosts, apps } = await reader.show(source(name))
         const level = accountOf(request).levelOf(name)
-        return { name, level, secondPerson: settings.needsSecondPerson(name), ...mutable({ layers, hosts, apps }) }
+        return { name, level, secondPerson: settings.requiresSecondPerson(name), ...mutable({ layers, hosts, apps }) }
       },
     }),
     route({
@@ -123,7 +123,7 @@ export function stackRoutes({ stacks, reader, repositories, store, settings, aud
       summary: 'Show the settings of a stack',
       params: stackPath,
       answer: settingsSchema,
-      handle: ({ params }) => ({ secondPerson: settings.needsSecondPerson(source(params.stack).name) }),
+      handle: ({ params }) => ({ secondPerson: settings.requiresSecondPerson(source(params.stack).name) }),
     }),
     route({
       method: 'patch',

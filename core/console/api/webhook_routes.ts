@@ -19,7 +19,7 @@ export interface WebhookServices {
   readonly now: () => Date
 }
 
-const line = oneLine(200).min(1)
+const lineSchema = oneLine(200).min(1)
 const webhookAnswer = z.object({
   id: z.string(),
   stack: z.string(),
@@ -52,9 +52,9 @@ export function webhookRoutes(services: WebhookServices): readonly Route[] {
       summary: 'Make a webhook that deploys a branch; its secret is shown once',
       params: { stack: z.string() },
       body: z.strictObject({
-        name: line,
+        name: lineSchema,
         sender: z.enum(senders),
-        branch: line,
+        branch: lineSchema,
         trigger: z.enum(triggers).default('checks'),
         request: requestSchema.prefault({}),
       }),
@@ -115,10 +115,10 @@ function receive(
   body: Uint8Array,
 ): { readonly result: string; readonly deployment: number | null } {
   const found = webhooks.find(id)
-  const checked = found && checkSignature(found.webhook.sender, found.secret, { header, body, now: now() })
+  const signature = found && checkSignature(found.webhook.sender, found.secret, { header, body, now: now() })
   // An unknown webhook and a wrong signature are answered alike.
-  if (found === undefined || typeof checked !== 'object')
-    throw new Problem(401, 'WRONG_SIGNATURE', typeof checked === 'string' ? checked : 'the signature is wrong', {
+  if (found === undefined || typeof signature !== 'object')
+    throw new Problem(401, 'WRONG_SIGNATURE', typeof signature === 'string' ? signature : 'the signature is wrong', {
       hint: 'compare the secret and the sender of the webhook with those of the console',
     })
   const { webhook } = found
@@ -134,12 +134,12 @@ function receive(
       'FORBIDDEN',
       `${webhook.account}, who made the webhook, may not deploy ${webhook.stack} any more`,
     )
-  if (!webhooks.isNew(webhook.id, checked.id))
-    throw new Problem(409, 'SEEN_DELIVERY', `the delivery ${checked.id} has arrived before`)
+  if (!webhooks.recordDelivery(webhook.id, signature.id))
+    throw new Problem(409, 'SEEN_DELIVERY', `the delivery ${signature.id} has arrived before`)
   const comment = webhook.request.comment || `webhook ${webhook.name}`
   const request = { ...webhook.request, revision: event.commit, automatic: true, comment }
   const deployment = store.create(webhook.stack, request, webhook.account)
-  const detail = { deployment: deployment.id, branch: event.branch, commit: event.commit, delivery: checked.id }
+  const detail = { deployment: deployment.id, branch: event.branch, commit: event.commit, delivery: signature.id }
   audit.add({
     actor: webhook.account,
     via: `webhook ${webhook.name}`,

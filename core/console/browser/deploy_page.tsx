@@ -49,7 +49,12 @@ function DeployForm({ stack }: { readonly stack: Stack }) {
   const [app, ...others] = apps.length > 0 ? apps : stack.apps.map((one) => one.name)
   const submit = async () => {
     const request: DeploymentRequest = {
-      ...{ action, apps, hosts, comment, strategy, ...parsedJson(customJson) },
+      action,
+      apps,
+      hosts,
+      comment,
+      strategy,
+      ...parsedJson(customJson),
       rollbackOnFailure: action === 'deploy' && rollbackOnFailure,
       ...(revision === '' || !['deploy', 'rollback'].includes(action)
         ? {}

@@ -18,7 +18,9 @@ const updateMs = 100
 export function useFollowedDeployment(id: number): FollowedDeployment {
   const [followed, setFollowed] = useState<FollowedDeployment>({
     deployment: null,
-    ...{ view: emptyView, log: new LogLines(), connection: 'open' },
+    view: emptyView,
+    log: new LogLines(),
+    connection: 'open',
   })
   useEffect(() => {
     const source = new EventSource(`${apiPath`/api/deployments/${id}/events`}?grouped=true`)

@@ -11,7 +11,7 @@ interface Entry {
 interface EntryTableProps<T extends Entry> {
   /** What the entries are, as the label of the table: `Tokens`. */
   readonly label: string
-  /** The text without entries. */
+  /** Text that replaces a table without entries. */
   readonly none: string
   /** The path of the entries in the API. */
   readonly path: string

@@ -6,24 +6,25 @@ import { Failure } from './parts.tsx'
 import { stackLink } from './stack_heading.tsx'
 
 const pageSize = 50
+
 export function HistoryPage({ stack }: { readonly stack: string }) {
   const [state, setState] = useState('')
   const [list, setList] = useState<readonly Deployment[] | null>(null)
   const [hasOlder, setHasOlder] = useState(false)
   const [choice, setChoice] = useState<readonly number[]>([])
   const [error, setError] = useState<unknown>(null)
-  const current = useRef<object>({})
+  const latestRequest = useRef<object>({})
   const load = async (earlier: readonly Deployment[]) => {
     const query = new URLSearchParams({ limit: `${pageSize}` })
     if (state !== '') query.set('state', state)
     const last = earlier.at(-1)
     if (last !== undefined) query.set('before', `${last.id}`)
-    const asked = { stack, state }
-    current.current = asked
+    const request = { stack, state }
+    latestRequest.current = request
     try {
       const more = await get<Deployment[]>(`${apiPath`/api/stacks/${stack}/deployments`}?${query}`)
       // The reader has chosen another state in the meantime.
-      if (current.current !== asked) return
+      if (latestRequest.current !== request) return
       setList([...earlier, ...more])
       setHasOlder(more.length === pageSize)
       setError(null)

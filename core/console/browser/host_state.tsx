@@ -1,4 +1,4 @@
-/** Parts that show the state of hosts. */
+/** Components that show the state of hosts. */
 import type { HostState } from './api.ts'
 import { Time } from './parts.tsx'
 
@@ -28,7 +28,7 @@ export function commitsText(apps: readonly App[]): string {
   return [...new Set(commits)].join(', ')
 }
 
-/** Everything about a host that somebody must know or act on. */
+/** Lists everything about a host that requires attention. */
 export function Remarks({ state: { reason, hint, missed, status } }: { readonly state: HostState }) {
   const { apps = [], lastRun = null, lock = null, disk = null, restarts = null } = status ?? {}
   return (

@@ -15,7 +15,10 @@ export class LogLines {
     }
   }
 
-  /** Returns the lines of a host, or all lines. The array grows with the log. @param host null for all lines */
+  /**
+   * Returns the lines of a host. The array grows with the log.
+   * @param host null for the lines of all hosts
+   */
   of(host: string | null): readonly LogLine[] {
     return host === null ? this.all : (this.byHost.get(host) ?? [])
   }

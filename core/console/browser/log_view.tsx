@@ -15,9 +15,9 @@ interface LogViewProps {
 
 /** Height of a line in the style sheet, in rem. */
 const lineRem = 1.25
-/** Lines beyond each edge of the view, so that fast scrolling shows no gap. */
+/** Lines that are rendered beyond each edge of the view, so that fast scrolling shows no gap. */
 const margin = 30
-/** Characters of a line that are shown: the download has all of them. */
+/** Characters of a line that are shown; the downloaded file has all of them. */
 const maxShown = 2000
 
 export function LogView({ log, hosts, host, onHost, file }: LogViewProps) {
@@ -28,11 +28,11 @@ export function LogView({ log, hosts, host, onHost, file }: LogViewProps) {
   const [match, setMatch] = useState<number | null>(null)
   const position = usePosition(lines.length, `${host}`)
   const field = useRef<HTMLInputElement>(null)
-  const forget = () => setMatch(null)
-  const go = (by: 1 | -1) => {
+  const clearMatch = () => setMatch(null)
+  const goToMatch = (step: 1 | -1) => {
     if (matches.length === 0) return
-    const from = match ?? (by === 1 ? -1 : 0)
-    const next = (from + by + matches.length) % matches.length
+    const from = match ?? (step === 1 ? -1 : 0)
+    const next = (from + step + matches.length) % matches.length
     setMatch(next)
     position.show(matches[next] ?? 0)
   }
@@ -52,7 +52,7 @@ export function LogView({ log, hosts, host, onHost, file }: LogViewProps) {
         class="log-tools"
         onSubmit={(event) => {
           event.preventDefault()
-          go(1)
+          goToMatch(1)
         }}
       >
         <label>
@@ -60,7 +60,7 @@ export function LogView({ log, hosts, host, onHost, file }: LogViewProps) {
           <select
             value={host ?? ''}
             onChange={({ currentTarget }) => {
-              forget()
+              clearMatch()
               onHost(currentTarget.value || null)
             }}
           >
@@ -80,17 +80,17 @@ export function LogView({ log, hosts, host, onHost, file }: LogViewProps) {
             ref={field}
             value={text}
             onInput={({ currentTarget }) => {
-              forget()
+              clearMatch()
               setText(currentTarget.value)
             }}
             onKeyDown={(event) => {
               if (event.key !== 'Enter' || !event.shiftKey) return
               event.preventDefault()
-              go(-1)
+              goToMatch(-1)
             }}
           />
         </label>
-        <button type="button" class="plain" disabled={matches.length === 0} onClick={() => go(-1)}>
+        <button type="button" class="plain" disabled={matches.length === 0} onClick={() => goToMatch(-1)}>
           Previous match
         </button>
         <button type="submit" class="plain" disabled={matches.length === 0}>
@@ -150,7 +150,7 @@ function Line({ line, withHost, text, isCurrent }: LineProps) {
   )
 }
 
-/** Shows a text, and marks where another one is in it. */
+/** Shows a text, and marks each place that contains `wanted`. */
 function Marked({ text, wanted }: { readonly text: string; readonly wanted: string }) {
   const lower = text.toLowerCase()
   const small = wanted.toLowerCase()
@@ -173,7 +173,7 @@ function Marked({ text, wanted }: { readonly text: string; readonly wanted: stri
 /**
  * Computes which lines are in view.
  * @param count lines of the log
- * @param key another one starts at the end again
+ * @param key identifies the log: a change scrolls to the end again
  */
 function usePosition(count: number, key: string) {
   const element = useRef<HTMLDivElement>(null)
@@ -192,7 +192,9 @@ function usePosition(count: number, key: string) {
   const inView = Math.ceil(height / linePx)
   const first = Math.max(0, Math.min(Math.floor(top / linePx), count - inView) - margin)
   return {
-    ...{ isFollowing, first, last: first + inView + 2 * margin },
+    isFollowing,
+    first,
+    last: first + inView + 2 * margin,
     follow: () => setFollowing(true),
     /** Scrolls a line to the middle. */
     show: (line: number) => {

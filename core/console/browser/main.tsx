@@ -105,7 +105,7 @@ function Page({ first, second, third, fourth, session, onSession }: PageProps) {
       return (
         <>
           <StackHeading stack={second} level={session.levels[second] ?? 'deny'} page={third} />
-          <StackPart stack={second} page={third} host={fourth} level={session.levels[second] ?? 'deny'} />
+          <StackPart stack={second} page={third} subject={fourth} level={session.levels[second] ?? 'deny'} />
         </>
       )
     case 'deployment':
@@ -124,21 +124,21 @@ function Page({ first, second, third, fourth, session, onSession }: PageProps) {
 interface StackPartProps {
   readonly stack: string
   readonly page: string
-  /** The host of a page about one host; of a comparison, the numbers of both deployments. */
-  readonly host: string
+  /** The subject of the page: the name of a host; for a comparison, the numbers of both deployments. */
+  readonly subject: string
   readonly level: Level
 }
 
-function StackPart({ stack, page, host, level }: StackPartProps) {
+function StackPart({ stack, page, subject, level }: StackPartProps) {
   switch (page) {
     case '':
       return <StackPage stack={stack} level={level} />
     case 'host':
-      return <HostPage key={host} stack={stack} host={host} />
+      return <HostPage key={subject} stack={stack} host={subject} />
     case 'history':
       return <HistoryPage stack={stack} />
     case 'compare':
-      return <ComparisonPage key={host} stack={stack} ids={host} />
+      return <ComparisonPage key={subject} stack={stack} ids={subject} />
     case 'deploy':
       return <DeployPage stack={stack} />
     case 'balancer':

@@ -135,7 +135,8 @@ function TargetForm({ path, stack, hasMail, onMade }: FormProps) {
   const submit = async () => {
     const { name = '', recipients = '', repository = '', token = '' } = fields
     const { secret } = await call<{ secret: string | null }>('POST', path, {
-      ...{ kind, name },
+      kind,
+      name,
       ...(kind === 'mail' ? { recipients: recipients.split(/[\s,]+/).filter((one) => one !== '') } : { address }),
       ...(isGit ? { repository, token, app } : { states: chosen }),
     })

@@ -1,4 +1,4 @@
-/** Small parts that several pages use. */
+/** Components that several pages use: badges, times, failures, forms and fields. */
 import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { ApiError, type State } from './api.ts'
@@ -38,7 +38,7 @@ export function Failure({ error }: { readonly error: unknown }) {
 export function useLoaded<T>(load: () => Promise<T>, key: string) {
   const [value, setValue] = useState<T | null>(null)
   const [error, setError] = useState<unknown>(null)
-  // The key says which value it is; the function is another one at each rendering.
+  // The key identifies the value, because each rendering passes a new function.
   const reload = useCallback(() => {
     let isCurrent = true
     load().then(
@@ -129,7 +129,7 @@ interface PasswordProps {
   readonly label: string
   readonly value: string
   readonly onValue: (value: string) => void
-  /** Whether it is chosen here, and has a least length. */
+  /** Whether the person chooses the password here: it must have at least 12 characters. */
   readonly isNew?: boolean
 }
 

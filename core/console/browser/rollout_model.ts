@@ -77,7 +77,11 @@ export function addEvents(view: RolloutView, events: readonly RolloutEvent[]): R
         const failure = messageOf(event.failure)
         const before = row(name)
         hosts.set(name, {
-          ...{ name, phase: text(event.phase), step: '', detail: text(event.reason), outcome: text(event.outcome) },
+          name,
+          phase: text(event.phase),
+          step: '',
+          detail: text(event.reason),
+          outcome: text(event.outcome),
           ...(failure === '' ? {} : { failure }),
           durationMs: before.durationMs + Number(event.durationMs ?? 0),
         })

@@ -1,4 +1,4 @@
-/** Writes what a deployment asks for as words of `converge stack`. */
+/** Converts the request of a deployment to the words of a `converge stack` command. */
 import type { ConsoleDeployment, DeploymentRequest } from './states.ts'
 
 /** The events of a rollout on the hosts that it selects. */
@@ -20,7 +20,10 @@ export function planWords(stack: readonly string[], request: Selection, json: st
   return ['stack', 'plan', ...stack, '--event', events[request.action], ...selection, '--json-output']
 }
 
-/** The record names the account of the console, and the number of the deployment there, in its comment. */
+/**
+ * Returns the words that start a rollout. Its record has the account of the console, and the number of the deployment there,
+ * in its comment.
+ */
 export function rolloutWords(
   stack: readonly string[],
   { id, by, request }: ConsoleDeployment,
@@ -29,13 +32,19 @@ export function rolloutWords(
   const { action, strategy, batch, maxFailures, rollbackOnFailure, comment } = request
   const origin = `${by}, console ${id}`
   return [
-    ...['stack', action, ...stack, ...selectionWords(request), '--json-output', '--wait=1h'],
+    'stack',
+    action,
+    ...stack,
+    ...selectionWords(request),
+    '--json-output',
+    '--wait=1h',
     ...(action === 'configure' ? [] : ['--strategy', strategy]),
     ...option('--json', json ?? undefined),
     ...option('--batch', batch),
     ...option('--max-failures', maxFailures),
     ...(rollbackOnFailure ? ['--rollback-on-failure'] : []),
-    ...['--comment', comment === '' ? origin : `${comment} (${origin})`],
+    '--comment',
+    comment === '' ? origin : `${comment} (${origin})`,
   ]
 }
 

@@ -8,7 +8,7 @@ import type { State } from './state_names.ts'
 import type { ConsoleDeployment, PlanGroup } from './states.ts'
 
 /** The end of a rollout, its health checks and its pauses, from its events. */
-interface Happened {
+interface RolloutEvents {
   /** Null if the rollout was killed, or never began. */
   readonly report: RolloutReport | null
   readonly checks: readonly (FleetEvent & { readonly event: 'health' })[]
@@ -21,8 +21,8 @@ export async function deploymentReport(
   events: AsyncIterable<FleetEvent>,
 ): Promise<string> {
   const { id, stack, state, reason, plan } = deployment
-  const happened = await happenedIn(events)
-  const { report, checks, pauses } = happened
+  const collected = await collectEvents(events)
+  const { report, checks, pauses } = collected
   const warnings = [
     ...(report?.warnings ?? []),
     ...(report?.hostWarnings ?? []).map(({ message, hosts }) => `${hosts.join(', ')}: ${message}`),
@@ -32,7 +32,7 @@ export async function deploymentReport(
     html`<header>
 <h1>Deployment ${id} <span class="muted">of ${stack}</span></h1>
 <p class="outcome ${outcomeClass(state)}">${state}${reason === null ? '' : `: ${reason}`}</p>
-${facts(deployment, happened)}
+${facts(deployment, collected)}
 </header>
 <main>
 ${report === null ? '' : section('Hosts', [hostTable(report.hosts)])}
@@ -50,7 +50,7 @@ ${plan === null ? '' : section('Plan', plan.groups.length === 0 ? [html`<p>Nothi
   )
 }
 
-async function happenedIn(events: AsyncIterable<FleetEvent>): Promise<Happened> {
+async function collectEvents(events: AsyncIterable<FleetEvent>): Promise<RolloutEvents> {
   let report: RolloutReport | null = null
   const checks: (FleetEvent & { readonly event: 'health' })[] = []
   const pauses: (FleetEvent & { readonly event: 'paused' })[] = []
@@ -66,7 +66,7 @@ function outcomeClass(state: State): string {
   return state === 'failed' ? 'bad' : 'warn'
 }
 
-function facts(deployment: ConsoleDeployment, { report }: Happened): Html {
+function facts(deployment: ConsoleDeployment, { report }: RolloutEvents): Html {
   const { request, by, created, started, ended, confirmedBy, approvedBy, abortedBy, record } = deployment
   const { action, apps, layers, hosts, revision, to, strategy, comment } = request
   const took = started === null || ended === null ? null : duration(Date.parse(ended) - Date.parse(started))

@@ -26,7 +26,7 @@ export interface RunnerOptions {
   readonly directory: string
   readonly now: () => Date
   /** Whether the stack requires the approval of a second person. */
-  readonly needsSecondPerson: (stack: string) => boolean
+  readonly requiresSecondPerson: (stack: string) => boolean
   /** Called for each fault of the console itself; the work is tried again. */
   readonly reportFault: (error: unknown) => void
 }
@@ -271,7 +271,7 @@ export class Runner {
   }
 
   private confirmed({ stack }: ConsoleDeployment, by: string): DeploymentChange {
-    return { state: this.options.needsSecondPerson(stack) ? 'waiting for approval' : 'queued', confirmedBy: by }
+    return { state: this.options.requiresSecondPerson(stack) ? 'waiting for approval' : 'queued', confirmedBy: by }
   }
 
   private async startPart(deployment: ConsoleDeployment, part: Part): Promise<void> {
@@ -330,7 +330,7 @@ export class Runner {
     })
     if (changed === undefined) return undefined
     if (hasEnded(next)) {
-      this.options.store.forgetCustomJson(id)
+      this.options.store.removeCustomJson(id)
       rmSync(this.customJsonFile(id), { force: true })
       const detail = { deployment: id, result: next, reason: changed.reason }
       this.options.audit.add({

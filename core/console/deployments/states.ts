@@ -12,7 +12,7 @@ export const stackName = z
   .max(200)
   .regex(new RegExp(`^[^\\-${control}][^${control}]*$`), 'expected a name')
 
-/** A text on one line. @param max characters */
+/** A text of at most `max` characters on one line. */
 export function oneLine(max: number) {
   return z
     .string()

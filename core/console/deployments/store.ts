@@ -76,7 +76,10 @@ export class DeploymentStore {
     const { customJson } = request
     const id = this.database.insert(
       "INSERT INTO deployments (stack, state, request, by, created, custom_json) VALUES (?, 'queued', ?, ?, ?, ?)",
-      ...[stack, JSON.stringify(maskedRequest(request, marks)), by, this.now().toISOString()],
+      stack,
+      JSON.stringify(maskedRequest(request, marks)),
+      by,
+      this.now().toISOString(),
       customJson === undefined ? null : JSON.stringify(customJson),
     )
     return this.get(id)
@@ -92,9 +95,9 @@ export class DeploymentStore {
   }
 
   /** Removes the custom JSON with its secrets. */
-  forgetCustomJson(id: number): void {
+  removeCustomJson(id: number): void {
     const sql = 'UPDATE deployments SET custom_json = NULL WHERE id = ? AND custom_json IS NOT NULL'
-    if (this.database.run(sql, id) > 0) this.database.forgetOldContent()
+    if (this.database.run(sql, id) > 0) this.database.eraseOldContent()
   }
 
   find(id: number): ConsoleDeployment | undefined {
@@ -108,9 +111,7 @@ export class DeploymentStore {
     return found
   }
 
-  /**
-   * Lists deployments of a stack, newest first.
-   */
+  /** Lists deployments of a stack, newest first. */
   list(
     stack: string,
     limit: number,
@@ -119,7 +120,11 @@ export class DeploymentStore {
     return this.database
       .all<DeploymentRow>(
         'SELECT * FROM deployments WHERE stack = ? AND id < ? AND (? IS NULL OR state = ?) ORDER BY id DESC LIMIT ?',
-        ...[stack, before, state, state, limit],
+        stack,
+        before,
+        state,
+        state,
+        limit,
       )
       .map(deploymentOf)
   }
@@ -139,7 +144,9 @@ export class DeploymentStore {
     this.database.run(
       `UPDATE deployments SET state = 'interrupted', reason = ?, ended = ?, deadline = NULL, custom_json = NULL
        WHERE state NOT IN (SELECT value FROM json_each(?))`,
-      ...[reason, this.now().toISOString(), endedStates],
+      reason,
+      this.now().toISOString(),
+      endedStates,
     )
   }
 
@@ -151,7 +158,9 @@ export class DeploymentStore {
          AND id NOT IN (SELECT max(id) FROM deployments GROUP BY stack)
          AND id NOT IN (SELECT max(id) FROM deployments WHERE state = 'succeeded' GROUP BY stack)
          ORDER BY id LIMIT ?3`,
-        ...[time, endedStates, limit],
+        time,
+        endedStates,
+        limit,
       )
       .map(({ id }) => id)
   }

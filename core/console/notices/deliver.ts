@@ -47,8 +47,14 @@ function webhookRequest({ target, secret, message }: DueDelivery, subject: Notic
     type: `deployment.${state.replaceAll(' ', '_')}`,
     timestamp: time,
     data: {
-      ...{ stack, state, url, deployment: deployment?.id ?? null, action: deployment?.request.action ?? null },
-      ...{ by: deployment?.by ?? null, apps: deployment?.request.apps ?? [], commits: commitsOf(subject) },
+      stack,
+      state,
+      url,
+      deployment: deployment?.id ?? null,
+      action: deployment?.request.action ?? null,
+      by: deployment?.by ?? null,
+      apps: deployment?.request.apps ?? [],
+      commits: commitsOf(subject),
       ...Object.fromEntries(
         facts(subject)
           .filter(([name]) => ['comment', 'next step', 'reason'].includes(name))
@@ -119,7 +125,9 @@ function statusRequest({ target, secret }: DueDelivery, subject: NoticeSubject):
   const word = words[subject.state as NoticeState]
   const context = `converge/${plain(subject.stack, 100)}`
   return jsonRequest(`${project}/statuses/${commit}`, headers, {
-    ...{ state: otherWords[kind][word] ?? word, target_url: subject.url, description: title(subject) },
+    state: otherWords[kind][word] ?? word,
+    target_url: subject.url,
+    description: title(subject),
     ...(kind === 'gitlab' ? { name: context } : { context }),
   })
 }
@@ -140,15 +148,26 @@ async function sendMail(
     throw new DeliveryFailure('the console has no mail server: name one in the file of --settings', true)
   const { host, tls, port = tls === 'tls' ? 465 : 587, user, password, from } = settings
   const transport = createTransport({
-    ...{ host, port, secure: tls === 'tls', requireTLS: tls === 'starttls', ignoreTLS: tls === 'none' },
+    host,
+    port,
+    secure: tls === 'tls',
+    requireTLS: tls === 'starttls',
+    ignoreTLS: tls === 'none',
     ...(user !== undefined && { auth: { user, pass: password ?? '' } }),
-    ...{ connectionTimeout: 15_000, greetingTimeout: 15_000, socketTimeout: 30_000 },
-    ...{ disableFileAccess: true, disableUrlAccess: true },
+    connectionTimeout: 15_000,
+    greetingTimeout: 15_000,
+    socketTimeout: 30_000,
+    disableFileAccess: true,
+    disableUrlAccess: true,
   })
   try {
     const { rejectedErrors = [] } = await transport.sendMail({
-      ...{ from, to: target.address.split(','), subject: title(subject), text: mailText(subject) },
-      ...{ messageId: `<${message}@converge-console>`, headers: { 'Auto-Submitted': 'auto-generated' } },
+      from,
+      to: target.address.split(','),
+      subject: title(subject),
+      text: mailText(subject),
+      messageId: `<${message}@converge-console>`,
+      headers: { 'Auto-Submitted': 'auto-generated' },
       ...{ signal: AbortSignal.timeout(mailTimeoutMs) },
     })
     if (rejectedErrors.length > 0) throw rejection(rejectedErrors)

@@ -94,7 +94,9 @@ export async function sendSafely(request: SafeRequest, permitted: BlockList): Pr
     const sent = open(
       url,
       {
-        ...{ method, agent: false, signal },
+        method,
+        agent: false,
+        signal,
         headers: {
           'User-Agent': 'converge-console',
           ...headers,

@@ -1,4 +1,4 @@
-/** Stores where the notices of a stack are sent, and the deliveries, which a trigger of the database adds with each new state. */
+/** Stores the targets of a stack's notices, and their deliveries, which a trigger of the database adds with each new state. */
 import { randomBytes } from 'node:crypto'
 import type { NoticeState } from '../deployments/state_names.ts'
 import type { Database } from '../storage/database.ts'
@@ -13,8 +13,9 @@ export interface Target {
   readonly name: string
   /** An address; for mail, the recipients with commas. It can hold a secret. */
   readonly address: string
-  /** Of a commit status: the repository, and the app of the stack. */
+  /** The repository of a commit status; null for other kinds. */
   readonly repository: string | null
+  /** The app of a commit status; null for other kinds. */
   readonly app: string | null
   readonly states: readonly NoticeState[]
   /** The account that made it. */
@@ -64,7 +65,11 @@ export class Targets {
     private readonly now: () => Date,
   ) {}
 
-  /** @param token of a git server. @returns the id, and the secret of a webhook, which is shown once */
+  /**
+   * Stores a target.
+   * @param token of a git server
+   * @returns the id, and the secret of a webhook, which is shown once
+   */
   create(
     target: Omit<Target, 'id' | 'created'>,
     token: string | null,
@@ -74,7 +79,15 @@ export class Targets {
     const id = this.database.insert(
       `INSERT INTO notice_targets (stack, kind, name, address, repository, app, secret, states, account, created)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[stack, kind, name, address, repository, app, secret ?? token, JSON.stringify(states), account],
+      stack,
+      kind,
+      name,
+      address,
+      repository,
+      app,
+      secret ?? token,
+      JSON.stringify(states),
+      account,
       this.now().toISOString(),
     )
     return { id, secret }
@@ -103,23 +116,26 @@ export class Targets {
          OR id = (SELECT min(id) FROM notices WHERE target = ?1 AND state = 'pending')
          OR id = (SELECT max(id) FROM notices WHERE target = ?1 AND state = 'failed'))
        ORDER BY id DESC`,
-      ...[target, limit],
+      target,
+      limit,
     )
   }
 
-  /** Adds a test, and tries at once what waits before it. */
+  /** Adds a test, and makes the deliveries that wait before it due at once. */
   addTest(target: number): number {
     const now = this.now().toISOString()
     const id = this.database.insert(
       `INSERT INTO notices (target, deployment, about, message, created, next)
        VALUES (?, NULL, 'test', lower(hex(randomblob(16))), ?, ?)`,
-      ...[target, now, now],
+      target,
+      now,
+      now,
     )
     this.retry(target)
     return id
   }
 
-  /** Ends the pause of what waits for a target. */
+  /** Makes the pending deliveries of a target due at once. */
   retry(target: number): void {
     const now = this.now().toISOString()
     this.database.run("UPDATE notices SET next = ?1 WHERE target = ?2 AND state = 'pending' AND next > ?1", now, target)
@@ -155,7 +171,7 @@ export class Targets {
     this.database.run('UPDATE notices SET attempts = attempts + 1, next = ? WHERE id = ?', next.toISOString(), id)
   }
 
-  /** @param error null: keeps the one of the last failed attempt */
+  /** @param error null to keep the error of the last failed attempt */
   end(id: number, state: DeliveryState, error: string | null): void {
     const now = this.now().toISOString()
     this.database.run(
@@ -169,11 +185,12 @@ export class Targets {
       `DELETE FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1) AND id NOT IN
        (SELECT id FROM notices WHERE state <> 'pending' AND target = (SELECT target FROM notices WHERE id = ?1)
         ORDER BY id DESC LIMIT ?2)`,
-      ...[id, keptDeliveries],
+      id,
+      keptDeliveries,
     )
   }
 
-  /** @param remaining the recipients of a mail that have not got it; null: as before */
+  /** @param remaining the recipients that have not received a mail; null to keep the stored ones */
   setFailure(id: number, error: string, remaining: string | null): void {
     const sql = 'UPDATE notices SET error = ?, remaining = coalesce(?, remaining) WHERE id = ?'
     this.database.run(sql, error, remaining, id)

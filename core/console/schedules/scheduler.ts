@@ -18,10 +18,10 @@ export interface SchedulerOptions {
   readonly reportFault: (error: unknown) => void
 }
 
-/** Milliseconds between two searches for schedules that are due. */
-const interval = 2000
-/** Minutes by which a deployment may be late, for example because the console did not run. */
-const maxDelay = 60
+/** Time between two searches for schedules that are due. */
+const intervalMs = 2000
+/** Time by which a deployment may be late, for example because the console did not run. */
+const maxDelayMinutes = 60
 
 export class Scheduler {
   private timer: NodeJS.Timeout | undefined
@@ -30,7 +30,7 @@ export class Scheduler {
 
   start(): void {
     this.options.schedules.setMissingTimes()
-    this.timer = setInterval(() => this.tick(), interval)
+    this.timer = setInterval(() => this.tick(), intervalMs)
     this.timer.unref()
   }
 
@@ -68,7 +68,7 @@ export class Scheduler {
     const { stacks, sessions, store, now } = this.options
     if (!stacks.includes(stack)) return `the console no longer has the stack ${stack}`
     const minutes = Math.floor((now().getTime() - Date.parse(next ?? '')) / 60_000)
-    if (minutes > maxDelay) return `the console did not run at ${next}, and it is ${minutes} minutes too late`
+    if (minutes > maxDelayMinutes) return `the console did not run at ${next}, and it is ${minutes} minutes too late`
     const level = sessions.actorOfAccount(account)?.levelOf(stack) ?? 'deny'
     if (!includesLevel(level, 'deploy')) return `${account}, who made the schedule, may no longer deploy ${stack}`
     const deployment = earlier === null ? undefined : store.find(earlier)

@@ -46,8 +46,14 @@ export class Schedules {
     const { stack, name, account, when, zone, request } = schedule
     const id = this.database.insert(
       'INSERT INTO schedules (stack, name, account, due, zone, request, enabled, next, created) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)',
-      ...[stack, name, account, when, zone, JSON.stringify(request)],
-      ...[this.nextOf({ when, zone }), this.now().toISOString()],
+      stack,
+      name,
+      account,
+      when,
+      zone,
+      JSON.stringify(request),
+      this.nextOf({ when, zone }),
+      this.now().toISOString(),
     )
     const made = this.find(stack, id)
     if (made === undefined) throw new Error(`no schedule ${id}`)
@@ -61,10 +67,7 @@ export class Schedules {
   }
 
   find(stack: string, id: number): Schedule | undefined {
-    const row = this.database.one<ScheduleRow>(
-      `SELECT ${columns} FROM schedules WHERE stack = ? AND id = ?`,
-      ...[stack, id],
-    )
+    const row = this.database.one<ScheduleRow>(`SELECT ${columns} FROM schedules WHERE stack = ? AND id = ?`, stack, id)
     return row && scheduleOf(row)
   }
 
@@ -95,7 +98,10 @@ export class Schedules {
       const { last, deployment = schedule.deployment } = work()
       this.database.run(
         'UPDATE schedules SET next = ?, last = ?, deployment = ? WHERE id = ?',
-        ...[this.nextOf(schedule), last, deployment, schedule.id],
+        this.nextOf(schedule),
+        last,
+        deployment,
+        schedule.id,
       )
     })
   }

@@ -24,11 +24,11 @@ export function scheduleProblem(when: string, zone: string, now: Date): string |
     return `invalid time "${when}": expected a cron expression of five fields, such as "30 8 * * 1-5", or a time such as "2026-12-01T08:30"`
   }
   if (times.length === 0) return `"${when}" is never due from now on`
-  const tooSoon = times.some((time, index) => {
+  const isTooFrequent = times.some((time, index) => {
     const next = times[index + 1]
     return next !== undefined && next.getTime() - time.getTime() < minMinutes * 60_000
   })
-  return tooSoon ? `"${when}" is due more often than every ${minMinutes} minutes` : null
+  return isTooFrequent ? `"${when}" is due more often than every ${minMinutes} minutes` : null
 }
 
 function cronOf(when: string, zone: string): Cron {

@@ -23,7 +23,7 @@ const doneEvent = z.object({
     .nullish(),
 })
 
-/** Seconds: a host answers within moments, and a drained server is not waited for. */
+/** Seconds. A host answers at once, because the commands do not wait until a server is drained. */
 const timeout = 120
 
 /** @throws STACK_UNREADABLE; NO_HOSTS if no host has a balancer */
@@ -57,7 +57,9 @@ function statesIn(output: string): readonly BalancerState[] {
     const reason = failure?.message ?? (stderr.trim() || `exit status ${status}`)
     if (balancers == null) return [{ host, where: '', servers: [], failure: reason }]
     const states: BalancerState[] = balancers.map(({ where, servers, server, problem }) => ({
-      ...{ host, where, failure: problem?.message ?? null },
+      host,
+      where,
+      failure: problem?.message ?? null,
       servers: servers ?? (server === undefined ? [] : [server]),
     }))
     // A balancer that has refused a change is not in the answer.

@@ -6,9 +6,9 @@ import { parseEvent } from '../deployments/event_file.ts'
 import type { HostState, StackState } from './host_state.ts'
 import type { StackCommand, StackLocation } from './stack_command.ts'
 
-/** How long an answer is reused after it has arrived: every page that is opened asks, and each query connects to every host. */
+/** How long an answer is reused after it has arrived: each opened page requests one, and each query connects to every host. */
 const reuseMs = 15_000
-/** Seconds for all hosts. */
+/** Time limit for all hosts together, in seconds. */
 const timeout = 300
 
 interface Query {

@@ -1,4 +1,4 @@
-/** Reads what `converge stack` says about a stack, without a connection to its hosts. */
+/** Reads the layers, hosts, attributes and records of a stack with `converge stack`, without a connection to its hosts. */
 import { dirname } from 'node:path'
 import pLimit from 'p-limit'
 import * as z from 'zod'
@@ -43,10 +43,15 @@ export interface StackView extends Partial<SecretMarks> {
   readonly apps: readonly { readonly name: string; readonly repository?: string | null }[]
 }
 
-const named = z.looseObject({ name: z.string() })
+const withName = z.looseObject({ name: z.string() })
 /** Defines the least that each answer contains, because another version of converge may have printed it. */
-const answers = {
-  show: z.looseObject({ stack: z.string(), layers: z.array(named), hosts: z.array(named), apps: z.array(named) }),
+const answerSchemas = {
+  show: z.looseObject({
+    stack: z.string(),
+    layers: z.array(withName),
+    hosts: z.array(withName),
+    apps: z.array(withName),
+  }),
   deployments: z.array(z.looseObject({})),
   attributes: z.looseObject({ attributes: z.array(z.looseObject({ path: z.string() })) }),
 } as const
@@ -61,18 +66,24 @@ export class StackReader {
 
   constructor(private readonly command: StackCommand) {}
 
-  /** Returns how the stack of a file is reached. @throws STACK_UNREADABLE with the message of the command */
+  /**
+   * Returns how the console reaches the stack of a file.
+   * @throws STACK_UNREADABLE with the message of the command
+   */
   async sourceOf(file: string): Promise<StackSource> {
     const source = { directory: dirname(file), options: ['--stack', file] }
     const { stack } = await this.show(source)
     return { ...source, name: stack }
   }
 
-  /** Returns layers, hosts and apps. @throws STACK_UNREADABLE with the message of the command */
+  /**
+   * Returns layers, hosts and apps.
+   * @throws STACK_UNREADABLE with the message of the command
+   */
   show(source: StackLocation): Promise<StackView> {
     const key = JSON.stringify([source.directory, source.options])
-    const known = this.views.get(key)
-    if (known !== undefined && Date.now() - known.time < reuseMs) return known.view
+    const cached = this.views.get(key)
+    if (cached !== undefined && Date.now() - cached.time < reuseMs) return cached.view
     const view = this.read<StackView>(source, 'show')
     this.views.set(key, { time: Date.now(), view })
     // The next request tries again.
@@ -107,17 +118,21 @@ export class StackReader {
     return answer.attributes
   }
 
-  private read<T>(source: StackLocation, command: keyof typeof answers, words: readonly string[] = []): Promise<T> {
+  private read<T>(
+    source: StackLocation,
+    command: keyof typeof answerSchemas,
+    words: readonly string[] = [],
+  ): Promise<T> {
     return this.limited(async () => {
       const output = await this.command(source, [command, ...words, '--json-output'])
-      const value = parsed(output)
-      if (answers[command].safeParse(value).success) return value as T
+      const value = parseJson(output)
+      if (answerSchemas[command].safeParse(value).success) return value as T
       throw stackUnreadable(source, `converge stack ${command} has printed an unexpected answer`)
     })
   }
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

@@ -88,7 +88,7 @@ export class Database {
   }
 
   /** Removes values that were deleted or replaced from the log of changes beside the file. */
-  forgetOldContent(): void {
+  eraseOldContent(): void {
     this.connection.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 

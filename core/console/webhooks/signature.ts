@@ -12,7 +12,7 @@ export interface Delivery {
 export const senders = ['github', 'gitlab', 'generic'] as const
 export type Sender = (typeof senders)[number]
 
-/** Deliveries of Standard Webhooks that are older, or later by this much, are refused. */
+/** Deliveries of Standard Webhooks whose time is further away from now, in either direction, are refused. */
 const toleranceMs = 5 * 60_000
 
 /**

@@ -1,4 +1,4 @@
-/** Stores webhooks: for which stack, branch and sender, and what they deploy. */
+/** Stores webhooks, each with its stack, its sender, its branch and the deployment that it requests. */
 import { randomBytes } from 'node:crypto'
 import type { DeploymentRequest } from '../deployments/states.ts'
 import type { Database } from '../storage/database.ts'
@@ -24,7 +24,7 @@ type WebhookRow = Omit<Webhook, 'request'> & { readonly request: string; readonl
 
 const columns = 'id, stack, name, account, sender, branch, trigger, request, created'
 /** Ids of deliveries are kept for a week: senders repeat a failed delivery for some days. */
-const keptMs = 7 * 24 * 60 * 60 * 1000
+const keptDeliveriesMs = 7 * 24 * 60 * 60 * 1000
 
 export class Webhooks {
   constructor(
@@ -32,13 +32,25 @@ export class Webhooks {
     private readonly now: () => Date,
   ) {}
 
-  /** Returns the id, and the secret in the form of Standard Webhooks, which is shown once. Signatures need the secret itself, so it is stored in clear. */
+  /**
+   * Stores a webhook. Its secret is stored in clear, because signatures require the secret itself.
+   * @returns the id, and the secret in the form of Standard Webhooks, which is shown once
+   */
   create(webhook: Omit<Webhook, 'id' | 'created'>): { readonly id: string; readonly secret: string } {
     const [id, secret] = [randomBytes(12).toString('hex'), `whsec_${randomBytes(32).toString('base64')}`]
     const { stack, name, account, sender, branch, trigger, request } = webhook
     this.database.run(
       'INSERT INTO webhooks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
-      ...[id, stack, name, account, sender, secret, branch, trigger, JSON.stringify(request), this.now().toISOString()],
+      id,
+      stack,
+      name,
+      account,
+      sender,
+      secret,
+      branch,
+      trigger,
+      JSON.stringify(request),
+      this.now().toISOString(),
     )
     return { id, secret }
   }
@@ -58,10 +70,13 @@ export class Webhooks {
     return row && { webhook: webhookOf(row), secret: row.secret }
   }
 
-  /** Remembers a delivery. @returns false if it has arrived before */
-  isNew(webhook: string, delivery: string): boolean {
+  /**
+   * Records a delivery.
+   * @returns false if it has arrived before
+   */
+  recordDelivery(webhook: string, delivery: string): boolean {
     const now = this.now()
-    const oldest = new Date(now.getTime() - keptMs).toISOString()
+    const oldest = new Date(now.getTime() - keptDeliveriesMs).toISOString()
     this.database.run('DELETE FROM deliveries WHERE time < ?', oldest)
     const sql = 'INSERT INTO deliveries VALUES (?, ?, ?) ON CONFLICT DO NOTHING'
     return this.database.run(sql, webhook, delivery.slice(0, 200), now.toISOString()) > 0

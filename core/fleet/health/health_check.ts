@@ -53,8 +53,9 @@ interface HealthProbe {
   readonly run: () => Promise<HealthAnswer>
 }
 
-/** Milliseconds: of one run of the command, and between two attempts. */
+/** Time limit of one run of the command. */
 const commandTimeoutMs = 60_000
+/** Time between two attempts. */
 const retryPauseMs = 1_000
 
 /**
@@ -81,9 +82,9 @@ export async function checkHealth(check: HealthCheck): Promise<Health> {
 async function retryUntilOk({ what, isCommand, run }: HealthProbe, check: HealthCheck): Promise<Health> {
   const { deadlineSeconds, successes, signal, onWait } = check
   // Unlike the time of day, this clock is never set back.
-  const begun = performance.now()
+  const startedAt = performance.now()
   const deadlineMs = deadlineSeconds * 1000
-  const elapsed = () => performance.now() - begun
+  const elapsed = () => performance.now() - startedAt
   const wait = (detail: string | undefined) => onWait?.({ what, elapsedMs: Math.round(elapsed()), deadlineMs, detail })
   wait(undefined)
   let failure: string | null = null
@@ -105,13 +106,13 @@ async function retryUntilOk({ what, isCommand, run }: HealthProbe, check: Health
 
 function waitBeforeRetry(signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const over = () => {
+    const finish = () => {
       clearTimeout(timer)
-      signal?.removeEventListener('abort', over)
+      signal?.removeEventListener('abort', finish)
       resolve()
     }
-    const timer = setTimeout(over, retryPauseMs)
-    signal?.addEventListener('abort', over)
+    const timer = setTimeout(finish, retryPauseMs)
+    signal?.addEventListener('abort', finish)
   })
 }
 

@@ -7,7 +7,7 @@ import { isMaintenancePage } from '../../model/test_request.ts'
 
 export interface HealthPage {
   readonly url: string
-  /** Undefined: the host of the URL. */
+  /** Host that the request names; undefined for the host of the URL. */
   readonly host: string | undefined
   readonly headers: Readonly<Record<string, string>>
 }
@@ -17,7 +17,6 @@ export interface StatusRange {
   readonly max: number
 }
 
-/** Milliseconds that one request may take. */
 const requestTimeoutMs = 10_000
 
 interface Answer {

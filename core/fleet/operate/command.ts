@@ -5,7 +5,7 @@ import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import { withDeadline } from '../remote/answer_deadline.ts'
 import type { HostConnection } from '../remote/host_connection.ts'
 import type { RemoteProcess } from '../remote/ssh_transport.ts'
-import { begins, commandScript } from './command_script.ts'
+import { beginMarker, commandScript } from './command_script.ts'
 
 export type Output = 'stdout' | 'stderr'
 
@@ -33,11 +33,14 @@ const endingSeconds = 8
  * @returns exit status of the command
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, COMMAND_TIMEOUT, OUTPUT_TOO_LONG, INTERRUPTED, CONNECTION_LOST
  */
-export async function runCommand(link: HostConnection, request: CommandRequest): Promise<number> {
+export async function runCommand(connection: HostConnection, request: CommandRequest): Promise<number> {
   const { words, account, input, timeout, interrupt, onBegin, maxOutput = Number.POSITIVE_INFINITY } = request
   if (interrupt.aborted) throw interrupted()
   const hasInput = input === undefined ? '' : 'input'
-  const started = await untilAborted(link.runScript(commandScript, [account ?? '', hasInput, ...words]), interrupt)
+  const started = await untilAborted(
+    connection.runScript(commandScript, [account ?? '', hasInput, ...words]),
+    interrupt,
+  )
   const { process } = started
   const ending = new Ending(process, interrupt)
   let size = 0
@@ -48,35 +51,35 @@ export async function runCommand(link: HostConnection, request: CommandRequest):
   }
   process.stdin.on('error', () => undefined)
   if (input !== undefined) process.stdin.write(`${input}\n`)
-  const errors = new AfterMark((text) => onOutput(text, 'stderr'))
+  const errors = new OutputAfterMark((text) => onOutput(text, 'stderr'))
   errors.add(started.errors())
   process.stderr.on('data', (text: string) => errors.add(text))
   const decoder = new StringDecoder()
-  let begun: () => void = () => undefined
+  let resolveBegun: () => void = () => undefined
   const hasBegun = new Promise<void>((resolve) => {
-    begun = resolve
+    resolveBegun = resolve
   })
-  const output = new AfterMark(
+  const output = new OutputAfterMark(
     (text) => onOutput(text, 'stdout'),
     () => {
-      begun()
+      resolveBegun()
       onBegin?.()
     },
   )
   process.stdout.on('data', (chunk: Buffer) => output.add(decoder.write(chunk)))
   try {
-    await withDeadline(link.limits.first, () => Promise.race([hasBegun, process.ended, ending.ended]))
-    ending.limit(timeout)
+    await withDeadline(connection.limits.first, () => Promise.race([hasBegun, process.ended, ending.ended]))
+    ending.endAfter(timeout)
     const { code, signal } = await Promise.race([process.ended, ending.ended])
     output.end(decoder.end())
     errors.end()
-    if (ending.why !== null) throw ending.why
-    if (!output.hasBegun) throw await link.startFailure(started, 'the command could not be started')
+    if (ending.error !== null) throw ending.error
+    if (!output.hasBegun) throw await connection.startFailure(started, 'the command could not be started')
     return code ?? signalStatus(signal)
   } catch (thrown) {
     output.end(decoder.end())
     errors.end()
-    throw ending.why ?? asConvergeError(thrown)
+    throw ending.error ?? asConvergeError(thrown)
   } finally {
     ending.close()
     process.close()
@@ -100,7 +103,7 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 
 /** Ends a command by its deadline or an interrupt, and stops waiting for a host that does not end it. */
 class Ending {
-  why: ConvergeError | null = null
+  error: ConvergeError | null = null
   readonly ended: Promise<never>
   private giveUp: (error: ConvergeError) => void = () => undefined
   private readonly timers: NodeJS.Timeout[] = []
@@ -118,7 +121,7 @@ class Ending {
   }
 
   /** @param seconds 0: no limit */
-  limit(seconds: number): void {
+  endAfter(seconds: number): void {
     // The longest delay of a timer in Node.js.
     if (seconds > 0) this.after(Math.min(seconds, 2_147_483), () => this.end(timedOut(seconds)))
   }
@@ -132,8 +135,8 @@ class Ending {
 
   /** Ends the command, and stops waiting for it after some seconds. */
   end(why: ConvergeError): void {
-    if (this.why !== null) return
-    this.why = why
+    if (this.error !== null) return
+    this.error = why
     this.process.stdin.end()
     this.after(endingSeconds, () => this.giveUp(why))
   }
@@ -144,7 +147,7 @@ class Ending {
 }
 
 /** Passes on the text of a stream after the line that marks the beginning. */
-class AfterMark {
+class OutputAfterMark {
   hasBegun = false
   private before = ''
 
@@ -159,7 +162,7 @@ class AfterMark {
       return
     }
     this.before = (this.before + text).slice(-100_000)
-    const mark = `\n${begins}\n`
+    const mark = `\n${beginMarker}\n`
     const at = this.before.indexOf(mark)
     if (at < 0) return
     this.hasBegun = true

@@ -1,7 +1,7 @@
-/** The shell script that runs a command on a host and ends it with the connection. */
+/** Defines the shell script that runs a command on a host and ends it with the connection. */
 
 /** The line before the command's output, on both streams: the account's shell may print something first. */
-export const begins = 'converge: begins'
+export const beginMarker = 'converge: begins'
 
 /**
  * Runs a command until it ends or standard input closes: an interrupt, the deadline and a lost connection all close it.
@@ -12,8 +12,8 @@ export const begins = 'converge: begins'
 export const commandScript = `
 account=$1 hasInput=$2; shift 2
 input=
-printf '\\n%s\\n' '${begins}'
-printf '\\n%s\\n' '${begins}' >&2
+printf '\\n%s\\n' '${beginMarker}'
+printf '\\n%s\\n' '${beginMarker}' >&2
 exec 3<&0
 [ -z "$hasInput" ] || IFS= read -r input <&3
 if [ -n "$account" ]; then

@@ -18,7 +18,7 @@ export interface SshRequest {
 }
 
 /**
- * Leaves out the settings that ssh finds in the same ssh_config as converge.
+ * Returns the arguments of ssh, without the settings that it finds in the same ssh_config as converge.
  * @param host as the stack file has it
  * @param target the resolved connection to it
  */
@@ -28,13 +28,17 @@ export function sshArguments(host: HostAddress, target: SshTarget, request: SshR
   const option = (name: string, value: string) => ['-o', `${name}=${value}`]
   return [
     ...(config === null ? [] : ['-F', config]),
-    ...['-p', String(port), '-l', user],
+    '-p',
+    String(port),
+    '-l',
+    user,
     ...identities.flatMap(({ file, from }) => (from === 'default' && !hasOtherHome ? [] : ['-i', file])),
     ...(host.jump === undefined ? [] : ['-J', host.jump]),
     ...(knownHosts.user.length === 0 ? [] : option('UserKnownHostsFile', knownHosts.user.map(quoteFile).join(' '))),
     ...(acceptNew ? option('StrictHostKeyChecking', 'accept-new') : []),
     ...(command.length > 0 && terminal ? ['-t'] : []),
-    ...['--', host.address],
+    '--',
+    host.address,
     ...(command.length === 0 ? [] : [remoteCommandLine(command)]),
   ]
 }

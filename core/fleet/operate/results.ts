@@ -36,7 +36,7 @@ export function groupResults(
     const candidates = groups.get(key) ?? []
     groups.set(key, candidates)
     const group = candidates.find(
-      ([first]) => first !== undefined && (timeComparison === 'exact' || answerTogether(first, result)),
+      ([first]) => first !== undefined && (timeComparison === 'exact' || hasSimilarTimes(first, result)),
     )
     if (group) group.push(result)
     else {
@@ -57,7 +57,7 @@ function keyOf({ host, status, stdout, stderr, failure }: CommandResult, timeCom
   return JSON.stringify([status, ...texts, failure?.message.replaceAll(host, '<host>')])
 }
 
-function answerTogether(one: CommandResult, other: CommandResult): boolean {
+function hasSimilarTimes(one: CommandResult, other: CommandResult): boolean {
   const times = ({ stdout, stderr }: CommandResult) =>
     `${stdout}\n${stderr}`.match(timestamps)?.map((text) => Date.parse(text)) ?? []
   const others = times(other)

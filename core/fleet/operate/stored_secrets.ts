@@ -23,8 +23,11 @@ done | head -c "$2"
  * @param interrupt ends the wait for the host
  * @throws CONNECT_FAILED and the like, SUDO_REFUSED, INTERRUPTED
  */
-export async function storedSecrets(link: HostConnection, interrupt: AbortSignal): Promise<readonly string[]> {
-  const output = await untilAborted(link.runForOutput(storedSecretsScript, [link.state, `${maxBytes}`]), interrupt)
+export async function storedSecrets(connection: HostConnection, interrupt: AbortSignal): Promise<readonly string[]> {
+  const output = await untilAborted(
+    connection.runForOutput(storedSecretsScript, [connection.state, `${maxBytes}`]),
+    interrupt,
+  )
   return [...new Set(output.split('\0').flatMap(textsOf))].slice(0, maxTexts)
 }
 

@@ -96,7 +96,7 @@ export function chooseMigrators(
  * the same time.
  * @param isNew decides which apps have no database yet
  */
-export function chooseFounders(hosts: readonly SharingHost[], isNew: (app: string) => boolean): Set<string> {
+export function chooseDatabaseCreators(hosts: readonly SharingHost[], isNew: (app: string) => boolean): Set<string> {
   return chooseFirstHosts(hosts, ({ appsSharingData = [] }) => appsSharingData, isNew)
 }
 

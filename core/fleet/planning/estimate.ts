@@ -72,7 +72,7 @@ function isCounted({ host }: EarlierRun['hosts'][number], { changes, restarting 
   return !changes || restarting === undefined || restarting.includes(host)
 }
 
-/** Apps that changed their release. A record of an earlier version only has the apps of the rollout. */
+/** Returns the apps that changed their release. A record of an earlier version only has the apps of the rollout. */
 function changedApps({ hosts, commits }: EarlierRun): string[] {
   if (hosts.every(({ phases }) => phases === undefined)) return Object.keys(commits)
   return hosts.flatMap(({ moves = [] }) => moves.map(({ app }) => app))

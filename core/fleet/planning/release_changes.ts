@@ -10,7 +10,10 @@ export interface HostReleaseChange extends ReleaseChange {
   readonly host: string
 }
 
-/** Computes the changes of a host to target releases. @param targets id of the release of each app */
+/**
+ * Computes the changes of a host to target releases.
+ * @param targets id of the release of each app
+ */
 export function changesTo(releases: readonly AppReleases[], targets: Targets): ReleaseChange[] {
   return releases.flatMap(({ name, releases }) => {
     const target = releases.find(({ id }) => id === targets.get(name))

@@ -37,27 +37,29 @@ export function planRollback(
       targetBeforeLastChange(hosts.flatMap(({ releases }) => releases.filter(({ name }) => name === app))),
     )
   // An app without an earlier release does not prevent the rollback of the others.
-  const othersRollBack = hosts.some(({ releases }) =>
-    releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlier(app, targets)),
+  const hasEarlierReleases = hosts.some(({ releases }) =>
+    releases.some((app) => includesApp(app.name) && currentOf(app) !== undefined && hasEarlierRelease(app, targets)),
   )
-  return new Map(hosts.map((host) => [host.name, planHostRollback(host, includesApp, to, { targets, othersRollBack })]))
+  return new Map(
+    hosts.map((host) => [host.name, planHostRollback(host, includesApp, to, { targets, hasEarlierReleases })]),
+  )
 }
 
-function hasEarlier(app: AppReleases, targets: ReadonlyMap<string, RollbackTarget>): boolean {
+function hasEarlierRelease(app: AppReleases, targets: ReadonlyMap<string, RollbackTarget>): boolean {
   return (targets.get(app.name)?.commit ?? null) !== null || releaseBefore(app) !== undefined
 }
 
 interface StackRollback {
   readonly targets: ReadonlyMap<string, RollbackTarget>
   /** Whether at least one app has an earlier release. */
-  readonly othersRollBack: boolean
+  readonly hasEarlierReleases: boolean
 }
 
 function planHostRollback(
   { releases }: RollbackHost,
   includesApp: (app: string) => boolean,
   to: string | null,
-  { targets: appTargets, othersRollBack }: StackRollback,
+  { targets: appTargets, hasEarlierReleases: othersRollBack }: StackRollback,
 ): HostRollback {
   const included = releases.filter(({ name }) => includesApp(name))
   // The host reports no release of a requested app. The recipe of such an app knows its target; the reported apps stay.
@@ -126,9 +128,8 @@ interface RollbackTarget {
 
 /**
  * Finds the commit that most hosts ran before the last change of an app. A tie goes to the commit that most hosts have,
- * then to the commit of the first host. A host may have had another release in between, tried there alone: it rolls
- * back to the commit of the others. Where the last change was tried on one host alone, that host rolls back to the
- * commit of the others.
+ * then to the commit of the first host. So a host on which alone a release was tried rolls back to the commit of the
+ * others, whether that trial was the last change or an earlier one.
  * @param hosts each the releases of one app, oldest first
  */
 export function targetBeforeLastChange(hosts: readonly AppReleases[]): RollbackTarget {
@@ -153,9 +154,10 @@ function newestCommits(hosts: readonly AppReleases[]): ReadonlySet<string> {
   for (const host of hosts) {
     const current = currentOf(host)
     if (current === undefined) continue
-    const at = host.releases.indexOf(current)
+    const currentIndex = host.releases.indexOf(current)
     for (const [index, { commit, complete }] of host.releases.entries())
-      if (complete && commit !== current.commit && all.has(commit)) older.add(index < at ? commit : current.commit)
+      if (complete && commit !== current.commit && all.has(commit))
+        older.add(index < currentIndex ? commit : current.commit)
   }
   const newest = [...all].filter((commit) => !older.has(commit))
   // Hosts that switched back and forth make each commit older than another one.
@@ -168,15 +170,15 @@ function newestCommits(hosts: readonly AppReleases[]): ReadonlySet<string> {
  */
 function findRelease(app: AppReleases, request: string): string | undefined {
   const { releases } = app
-  const fits = releases.filter(
+  const matches = releases.filter(
     ({ id, commit, complete, current }) =>
       (complete || current) && (id.startsWith(request) || commit.startsWith(request)),
   )
-  const others = fits.filter(({ current }) => !current)
+  const others = matches.filter(({ current }) => !current)
   const currentRelease = currentOf(app)
   const before =
     currentRelease === undefined ? [] : others.filter((one) => releases.indexOf(one) < releases.indexOf(currentRelease))
-  return (before.at(-1) ?? others.at(-1) ?? fits.at(-1))?.id
+  return (before.at(-1) ?? others.at(-1) ?? matches.at(-1))?.id
 }
 
 /** Finds the release for a host without a part in the last change: the current one, where it has the commit. */
@@ -192,8 +194,8 @@ function currentOf({ releases }: AppReleases): AppReleases['releases'][number] |
 function releaseBefore({ releases }: AppReleases): AppReleases['releases'][number] | undefined {
   // By number only where the host does not report which release was current before.
   if (releases.some(({ previous }) => previous !== undefined)) return releases.find(({ previous }) => previous)
-  const at = releases.findIndex(({ current }) => current)
-  return releases.slice(0, Math.max(0, at)).findLast(({ complete }) => complete)
+  const currentIndex = releases.findIndex(({ current }) => current)
+  return releases.slice(0, Math.max(0, currentIndex)).findLast(({ complete }) => complete)
 }
 
 /** Decides whether a text is a commit: a name that another tool gave a release cannot be compared between hosts. */
@@ -202,8 +204,8 @@ function isCommit(text: string): boolean {
 }
 
 function noSuchRelease(app: string, request: string | null): ConvergeError {
-  const which = request === null ? 'before the current one' : `of ${request.slice(0, 12)}`
-  return new ConvergeError(`${app} has no release ${which} to roll back to`, {
+  const description = request === null ? 'before the current one' : `of ${request.slice(0, 12)}`
+  return new ConvergeError(`${app} has no release ${description} to roll back to`, {
     code: 'NO_SUCH_RELEASE',
     hint: `name a commit or the id of a release with --to, or leave hosts or apps out with --limit '!HOST' or --app; converge stack log shows the releases of each host`,
   })

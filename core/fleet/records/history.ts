@@ -75,7 +75,7 @@ export function runningDeployments(directory: string, requested?: string): Deplo
 }
 
 /** Actions that decide which release a host has. */
-const switching: readonly string[] = ['setup', 'deploy', 'rollback', 'undeploy']
+const switchingActions: readonly string[] = ['setup', 'deploy', 'rollback', 'undeploy']
 
 /**
  * Finds the latest deployment that was killed or interrupted before it was complete, with the hosts that no later
@@ -89,7 +89,7 @@ export function unfinishedDeployment(
   const completed = new Set<string>()
   for (const deployment of listDeployments(directory, searchedRecords)) {
     const { outcome, action, hosts } = deployment
-    if (!switching.includes(action)) continue
+    if (!switchingActions.includes(action)) continue
     const names = hosts.map(({ host }) => host)
     const missing = names.filter((name) => known.has(name) && !completed.has(name))
     if ((outcome === 'died' || outcome === 'interrupted') && missing.length > 0) return { deployment, hosts: missing }

@@ -102,10 +102,10 @@ export async function recordStackChanges(directory: string, id: string, changes:
       if (missing !== undefined) set([name], { missedApps: missing })
     }
     for (const name of outdated) {
-      const { behind, missedApps: before } = hosts[name] ?? {}
+      const { behind, missedApps: missedBefore } = hosts[name] ?? {}
       // Without a list of apps, an earlier deployment was missed as a whole.
-      const missing = behind === undefined || before !== undefined ? missedApps[name] : undefined
-      set([name], { behind: id, ...(missing && { missedApps: [...new Set([...(before ?? []), ...missing])] }) })
+      const missing = behind === undefined || missedBefore !== undefined ? missedApps[name] : undefined
+      set([name], { behind: id, ...(missing && { missedApps: [...new Set([...(missedBefore ?? []), ...missing])] }) })
     }
     for (const name of upToDate) {
       const { behind: _, missedApps: __, ...rest } = hosts[name] ?? { status: 'new' as const }

@@ -6,9 +6,9 @@ import { isFailure, isRunReport, shortFailure } from '../../report/replay.ts'
 import type { RunEvent, RunResult } from '../host_client.ts'
 import type { RemoteProcess } from './ssh_transport.ts'
 
-/** Bytes. No line or answer of converge is longer, and longer ones are not read into memory. */
+/** No line or answer of converge is longer, and longer ones are not read into memory. */
 const maxLineBytes = 32 << 20
-/** Bytes. The most that one run may send, however long it takes. */
+/** The most that one run may send, however long it takes. */
 const maxRunBytes = 1 << 30
 /** Levels of an event or an answer: deeper values cannot be written as JSON again. */
 const maxDepth = 100
@@ -28,8 +28,8 @@ export class RunEventStream {
   private isBeforeHeader = true
   /** Number of the current stream. */
   private stream = 0
-  /** Bytes before the run has started. */
-  private bytesBefore = 0
+  /** Bytes that arrived before the header line, in all streams. */
+  private headerBytes = 0
 
   constructor(private readonly onEvent: (event: RunEvent) => void) {}
 
@@ -57,9 +57,9 @@ export class RunEventStream {
       if (stream !== this.stream) return undefined
       onAnswer()
       for (const readLine of this.splitLines(Buffer.from(chunk as Uint8Array), process)) {
-        const missing = this.line(readLine.toString('utf8'), readLine.length + 1)
+        const missing = this.addLine(readLine.toString('utf8'), readLine.length + 1)
         if (missing !== undefined) return missing
-        if (this.bytesBefore > maxLineBytes || this.bytes > maxRunBytes) throw outputTooLong(process)
+        if (this.headerBytes > maxLineBytes || this.bytes > maxRunBytes) throw outputTooLong(process)
         if (this.status !== undefined) {
           process.close()
           return undefined
@@ -85,10 +85,10 @@ export class RunEventStream {
     if (this.restLength > maxLineBytes) throw outputTooLong(process)
   }
 
-  private line(line: string, bytes: number): string[] | undefined {
+  private addLine(line: string, bytes: number): string[] | undefined {
     const event = parseJsonLine(line)
     if (this.isBeforeHeader) {
-      this.bytesBefore += bytes
+      this.headerBytes += bytes
       if (Array.isArray(event?.missing)) return onlyStrings(event.missing)
       this.isStarted ||= event?.started !== undefined
       this.isBeforeHeader = event?.started === undefined
@@ -130,12 +130,12 @@ export function parseJsonLine(line: string): Record<string, unknown> | null {
 export function parseQueryOutput(
   output: string,
 ): { readonly missing: readonly string[] } | { readonly answer: string } {
-  let at = 0
+  let offset = 0
   for (const line of output.split('\n')) {
-    at += line.length + 1
+    offset += line.length + 1
     const event = parseJsonLine(line)
     if (Array.isArray(event?.missing)) return { missing: onlyStrings(event.missing) }
-    if (event?.asked === true) return { answer: output.slice(at) }
+    if (event?.asked === true) return { answer: output.slice(offset) }
   }
   return { answer: output }
 }
@@ -202,7 +202,6 @@ export function readUntil({ stdout }: RemoteProcess, enough: (text: string) => b
   return new Promise((resolve) => {
     let text = ''
     stdout.on('data', (chunk: Buffer) => {
-      // Later output is dropped.
       if (text.length > 100_000 || enough(text)) return
       text += chunk.toString('utf8')
       if (text.length > 100_000 || enough(text)) resolve(text)

@@ -41,7 +41,10 @@ export function inputFileArguments(documents: readonly HostDocument[], directory
   const paths = documents.map(documentPath).filter((path) => !path.startsWith('custom/'))
   return [
     ...paths.flatMap((path) => ['--node-json', `${directory}/${path}`]),
-    ...['--config-dir', `${directory}/custom`, '--secrets', `${directory}/secrets.json`],
+    '--config-dir',
+    `${directory}/custom`,
+    '--secrets',
+    `${directory}/secrets.json`,
   ]
 }
 

@@ -16,9 +16,9 @@ import { type Architecture, incompatibilityOf } from '../program_format.ts'
 
 /** The oldest Node that runs the engine. */
 export const minimumVersion = [20, 11] as const
-export const leastVersion = minimumVersion.join('.')
+export const minimumVersionText = minimumVersion.join('.')
 /** The registry has no version later than 20 for the rarer architectures. */
-const acceptedVersions = `^22 || ^${leastVersion}`
+const acceptedVersions = `^22 || ^${minimumVersionText}`
 
 export interface DownloadLimits {
   /** For npm as a whole: its own limits never end a download that receives a byte now and then. */
@@ -56,7 +56,7 @@ export async function downloadNode(
       `Node for Linux on ${arch} could not be fetched by npm: ${npmReason(error, workspace, limits)}`,
       {
         code: 'NO_RUNTIME',
-        hint: `install Node ${leastVersion} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
+        hint: `install Node ${minimumVersionText} or later on the host, or set "runtime": {"${arch}": "/path/to/node"} in the stack file`,
         cause: error,
       },
     )

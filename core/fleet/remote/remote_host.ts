@@ -31,9 +31,9 @@ export interface RemoteHostOptions extends HostConnectionOptions {
   /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
-  /** How long to retry a lost connection. Seconds. */
   /** Options of `plan` for dry runs, such as `--explain`; default: none. */
   readonly planOptions?: readonly string[]
+  /** Seconds for which to retry a lost connection. */
   readonly patience: number
 }
 
@@ -52,7 +52,7 @@ export class RemoteHost implements HostClient {
     this.state = `${prefix}/var/lib/converge/fleet`
     this.connection = new HostConnection(options, this.state)
     const { runtimes, step } = options
-    this.uploader = new Uploader(this.connection, { library: this.library, state: this.state, runtimes, step })
+    this.uploader = new Uploader(this.connection, { library: this.library, stateDirectory: this.state, runtimes, step })
     this.engine = packDirectory(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
     this.recipes =
       options.recipes &&

@@ -19,7 +19,7 @@ import { ConvergeError } from '../../model/errors.ts'
 import { shortLine } from '../../model/excerpt.ts'
 import { withPathInErrors } from '../../model/file_errors.ts'
 import { type Architecture, architectures, incompatibilityOf, type Libc } from '../program_format.ts'
-import { type DownloadLimits, downloadNode, leastVersion, minimumVersion } from './node_download.ts'
+import { type DownloadLimits, downloadNode, minimumVersion, minimumVersionText } from './node_download.ts'
 import type { PackedDirectory } from './packed_directory.ts'
 
 /** The facts that the probe script reports about a host. */
@@ -34,8 +34,8 @@ export interface HostFacts {
   readonly lacks: readonly string[]
 }
 
-/** Values of one fact. */
-const mostValues = 10
+/** Values of one fact that are read. */
+const maxValues = 10
 
 /** Parses the output of the probe script. */
 export function parseHostFacts(output: string): HostFacts {
@@ -44,7 +44,7 @@ export function parseHostFacts(output: string): HostFacts {
     const [, key = '', value = ''] = /^(\w{1,20})=(.{1,4096})$/.exec(line) ?? []
     const known = values.get(key) ?? []
     // The host decides how many lines it sends.
-    if (value !== '' && known.length < mostValues) values.set(key, [...known, value])
+    if (value !== '' && known.length < maxValues) values.set(key, [...known, value])
   }
   const first = (key: string) => values.get(key)?.[0]
   const [path, version] = [first('node'), first('version')]
@@ -94,28 +94,28 @@ export async function findRuntime(facts: HostFacts, library: string, runtimes: R
       `${shortLine(facts.kernel || 'this system', 40)} on ${shortLine(facts.machine || 'this machine', 40)} is not supported`,
       {
         code: 'HOST_UNSUPPORTED',
-        hint: `install Node ${leastVersion} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
+        hint: `install Node ${minimumVersionText} or later on the host; only hosts with Linux get one, on ${Object.keys(architectures).join(', ')}`,
       },
     )
-  const program = programs[arch] ?? (findPortableNode(arch, facts.libc) ? process.execPath : undefined)
+  const program = programs[arch] ?? (canUploadThisNode(arch, facts.libc) ? process.execPath : undefined)
   if (program === undefined && facts.libc === 'musl')
     throw new ConvergeError('the host has musl instead of glibc, and no Node of its own', {
       code: 'NO_RUNTIME',
-      hint: `install Node ${leastVersion} or later on the host (apk add nodejs)`,
+      hint: `install Node ${minimumVersionText} or later on the host (apk add nodejs)`,
     })
-  if (programs[arch] !== undefined) checkGiven(programs[arch], arch, facts.libc)
+  if (programs[arch] !== undefined) checkProgram(programs[arch], arch, facts.libc)
   const all = packedPrograms.get(runtimes) ?? new Map<string, Promise<PackedProgram>>()
   packedPrograms.set(runtimes, all)
   const key = program ?? `fetched for ${arch}`
-  const known =
+  const packed =
     all.get(key) ?? cachedProgram(program ?? downloadNode(arch, cacheDirectory, runtimes.limits), cacheDirectory)
-  all.set(key, known)
-  const { identity, archive } = await known
+  all.set(key, packed)
+  const { identity, archive } = await packed
   return { directory: `${library}/runtime-${identity}`, what: 'Node', secret: false, archive }
 }
 
-/** Decides whether this Node runs on the host: same architecture and C library, no shared system libraries. */
-function findPortableNode(arch: Architecture, libc: HostFacts['libc']): boolean {
+/** Decides whether the Node that runs here works on the host: same architecture and C library, no shared system libraries. */
+function canUploadThisNode(arch: Architecture, libc: HostFacts['libc']): boolean {
   const variables = process.config.variables as {
     readonly node_shared?: boolean
     readonly node_shared_openssl?: boolean
@@ -145,12 +145,12 @@ async function cachedProgram(from: string | Promise<string>, cacheDirectory: str
     }
     return readFile(cached)
   }
-  let made: Promise<Uint8Array> | undefined
+  let packed: Promise<Uint8Array> | undefined
   return {
     identity,
     archive: () => {
-      made ??= archive()
-      return made
+      packed ??= archive()
+      return packed
     },
   }
 }
@@ -185,14 +185,14 @@ function identityOf(program: string): string {
 }
 
 /** Checks the operator's program for each host: hosts of one architecture may differ in their C library. */
-function checkGiven(program: string, arch: Architecture, libc: Libc): void {
+function checkProgram(program: string, arch: Architecture, libc: Libc): void {
   const why = incompatibilityOf(program, arch, libc)
   if (why !== null) throw unusableRuntime(`${program} (runtime.${arch} of the stack file) ${why}`)
 }
 
 /**
  * Checks the version that the uploaded Node prints.
- * @throws NO_RUNTIME where it is no Node, or too old
+ * @throws NO_RUNTIME if it is not Node, or too old
  */
 export function checkUploadedNode(output: string): void {
   const [, version] = /^v(\d+\.\d+\.\d+\S*)$/.exec(output.trim()) ?? []
@@ -203,6 +203,6 @@ export function checkUploadedNode(output: string): void {
 function unusableRuntime(message: string): ConvergeError {
   return new ConvergeError(message, {
     code: 'NO_RUNTIME',
-    hint: `set "runtime" in the stack file to a Node ${leastVersion} or later for this kind of host, or install one on the host`,
+    hint: `set "runtime" in the stack file to a Node ${minimumVersionText} or later for this kind of host, or install one on the host`,
   })
 }

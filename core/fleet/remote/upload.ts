@@ -10,7 +10,7 @@ interface UploadOptions {
   /** Directory of the engine's own files on the host. */
   readonly library: string
   /** Directory of the fleet's own files on the host. */
-  readonly state: string
+  readonly stateDirectory: string
   readonly runtimes: Runtimes
   /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
@@ -30,17 +30,16 @@ export class Uploader {
    */
   async uploadMissing(
     missing: readonly string[],
-    needs: readonly PackedDirectory[],
+    items: readonly PackedDirectory[],
     isOver = () => false,
   ): Promise<void> {
     if (missing.includes('node')) await this.uploadNode()
-    for (const uploadDirectory of needs)
-      if (missing.includes(uploadDirectory.directory) && !isOver()) await this.item(uploadDirectory)
+    for (const item of items) if (missing.includes(item.directory) && !isOver()) await this.uploadItem(item)
   }
 
   private async uploadNode(): Promise<void> {
     const facts = parseHostFacts(
-      await this.connection.runForOutput(probeScript, [this.options.library, this.options.state]),
+      await this.connection.runForOutput(probeScript, [this.options.library, this.options.stateDirectory]),
     )
     if (facts.lacks.length > 0)
       throw new ConvergeError(`the host lacks ${facts.lacks.join(', ')}`, {
@@ -52,13 +51,13 @@ export class Uploader {
       return
     }
     const runtime = await findRuntime(facts, this.options.library, this.options.runtimes)
-    await this.item(runtime)
+    await this.uploadItem(runtime)
     const program = `${runtime.directory}/node`
     checkUploadedNode(await this.connection.runForOutput(versionScript, [program]))
     await this.connection.runForOutput(nodeScript, [this.options.library, program])
   }
 
-  private async item({ directory, what, secret, archive }: PackedDirectory): Promise<void> {
+  private async uploadItem({ directory, what, secret, archive }: PackedDirectory): Promise<void> {
     const content = await archive()
     if (content.length > 100_000) this.options.step(`${what} (${(content.length / 1e6).toFixed(1)} MB)`)
     await this.connection.runForOutput(uploadScript, [directory, secret ? '077' : '022'], content)

@@ -131,7 +131,7 @@ export class RolloutActions {
     const { retryFailed } = this.context.request
     const command = (_: RolloutHost, migrate: boolean) =>
       ({ kind: 'events', events: ['deploy'], migrate, retryFailed }) as const
-    return this.inBatches('switch', command, { gate: true, inTurn })
+    return this.inBatches('switch', command, { usesGate: true, inTurn })
   }
 
   private command(events: readonly string[]): HostCommand {
@@ -147,7 +147,7 @@ export class RolloutActions {
   /** Rolls all hosts back to one commit of each app: the requested one, or the one before its last change. */
   private async rollBack(): Promise<void> {
     const { hosts, commandFor } = await this.rollback.plan(this.usableHosts())
-    await this.inBatches('rollback', commandFor, { gate: true, hosts })
+    await this.inBatches('rollback', commandFor, { usesGate: true, hosts })
     await this.tools.inspection.recordReleasesAfter(this.context.participants)
     await this.followUp()
   }
@@ -203,26 +203,27 @@ export class RolloutActions {
   private async inBatches(
     phase: Phase,
     commandFor: (host: RolloutHost, isMigrator: boolean) => HostCommand,
-    { reverse = false, gate = false, inTurn = new Set(), hosts = this.usableHosts() }: BatchOptions = {},
+    { reverse = false, usesGate = false, inTurn = new Set(), hosts = this.usableHosts() }: BatchOptions = {},
   ): Promise<void> {
     if (this.context.abort.isAborted) return
     const order = hostOrder(hosts, this.context, { reverse, inTurn })
     const { batches, migrators, first } = order
-    const isCheckedAfterEach = gate && batches.length > 1 && (await this.tools.gate.passesBeforeSwitch(hosts))
+    const isCheckedAfterEach = usesGate && batches.length > 1 && (await this.tools.gate.passesBeforeSwitch(hosts))
     const run = (host: RolloutHost) => this.tools.runner.run(host, phase, commandFor(host, migrators.has(host.name)))
-    for (const [at, batch] of batches.entries()) {
+    for (const [index, batch] of batches.entries()) {
       if (this.context.abort.isAborted) return
-      await this.tools.runner.runPhase(phase, batch, run, { first, batch: at + 1, batches: batches.length })
-      const isChecked = at === batches.length - 1 || (isCheckedAfterEach && batch.some(({ apps }) => apps.length > 0))
-      if (gate && isChecked && !this.context.abort.isAborted) await this.tools.gate.check()
+      await this.tools.runner.runPhase(phase, batch, run, { first, batch: index + 1, batches: batches.length })
+      const isChecked =
+        index === batches.length - 1 || (isCheckedAfterEach && batch.some(({ apps }) => apps.length > 0))
+      if (usesGate && isChecked && !this.context.abort.isAborted) await this.tools.gate.check()
     }
   }
 }
 
 interface BatchOptions {
   readonly reverse?: boolean
-  readonly gate?: boolean
-  /** Hosts that take turns where the others run at once. */
+  readonly usesGate?: boolean
+  /** Hosts that go in batches, even with a strategy in which the others run at once. */
   readonly inTurn?: ReadonlySet<string>
   /** Default: all hosts that have not failed. */
   readonly hosts?: readonly RolloutHost[]

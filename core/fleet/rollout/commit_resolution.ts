@@ -1,5 +1,4 @@
 /** Asks hosts for the commits of a deployment, and refuses a deployment whose commits are not certain. */
-
 import { asConvergeError, type ConvergeError } from '../../model/errors.ts'
 import type { Announcement } from './announcement.ts'
 import type { HostRunner } from './hosts/host_runner.ts'

@@ -22,7 +22,10 @@ export class ConfigurePhase {
     private readonly tools: PhaseTools,
   ) {}
 
-  /** Runs configure on the hosts. @param settled hosts that this rollout has set up: they have nothing to restart */
+  /**
+   * Runs configure on the hosts.
+   * @param settled hosts that this rollout has set up: they have nothing to restart
+   */
   async run(hosts: readonly RolloutHost[], settled: readonly RolloutHost[] = []): Promise<void> {
     const { due, changing } = await this.predict(hosts.filter((host) => !settled.includes(host)))
     const restarting = due.map(({ host }) => host)
@@ -89,9 +92,9 @@ export class ConfigurePhase {
 
   /** Predicts what `run` would do, with the deployments that hosts missed. */
   async plan(hosts: readonly RolloutHost[]): Promise<void> {
-    const late = hosts.filter(({ name }) => this.context.ports.recorded.behind.has(name))
-    this.releases = await this.tools.inspection.currentReleases(late)
-    await this.tools.announcement.announceCatchUp(late, this.releases)
+    const outdated = hosts.filter(({ name }) => this.context.ports.recorded.behind.has(name))
+    this.releases = await this.tools.inspection.currentReleases(outdated)
+    await this.tools.announcement.announceCatchUp(outdated, this.releases)
     await this.tools.runner.runPhase('plan', hosts, (host) => {
       const missing = this.context.ports.recorded.behind.get(host.name)
       if (missing === undefined)
@@ -117,9 +120,13 @@ export class ConfigurePhase {
         host.name,
       )
     }
-    const late = participants.filter(({ name, apps }) => behind.has(name) && apps.length > 0)
-    const releases = await this.tools.inspection.currentReleases(late)
-    await this.tools.announcement.announceUpdates(late, releases, await this.tools.inspection.requestedCommits(late))
+    const outdated = participants.filter(({ name, apps }) => behind.has(name) && apps.length > 0)
+    const releases = await this.tools.inspection.currentReleases(outdated)
+    await this.tools.announcement.announceUpdates(
+      outdated,
+      releases,
+      await this.tools.inspection.requestedCommits(outdated),
+    )
   }
 
   /** Runs configure on a host; a host that missed a deployment gets that first. */
@@ -145,7 +152,7 @@ export class ConfigurePhase {
     await this.tools.runner.run(host, phase, command, { isDryRun, missing })
   }
 
-  /** Names the apps of a missed deployment, if they are recorded and not all of the host. */
+  /** Describes a missed deployment; names its apps if they are recorded, and are not all apps of the host. */
   private describeMissingDeployment({ name, apps }: RolloutHost, deployment: string): string {
     const missing = this.context.ports.recorded.missedApps?.get(name) ?? []
     const isPart = missing.length > 0 && !apps.every((app) => missing.includes(app))

@@ -1,5 +1,4 @@
 /** Runs follow-up events on hosts after a deploy or rollback of an app on other hosts, once all have switched. */
-
 import { currentReleases } from '../host_answers.ts'
 import type { HostRunner } from './hosts/host_runner.ts'
 import type { RolloutContext } from './state/context.ts'

@@ -1,5 +1,4 @@
 /** Rolls hosts back: all of them to one commit by request, or those that have switched after a failure. */
-
 import type { HostCommand, RollbackTo } from '../host_client.ts'
 import { splitIntoBatches } from '../planning/batches.ts'
 import { changesBetween, changesTo, emitReleaseChanges, type HostReleaseChange } from '../planning/release_changes.ts'

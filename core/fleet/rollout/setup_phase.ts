@@ -1,5 +1,4 @@
 /** Runs the setup events: at once where nothing restarts, and in batches on hosts in service that restart something. */
-
 import type { HostPrediction } from './hosts/restart_batches.ts'
 import type { PhaseTools } from './phase_tools.ts'
 import type { RolloutContext } from './state/context.ts'

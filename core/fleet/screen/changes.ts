@@ -1,5 +1,5 @@
 /** Presents the changes of runs on many hosts: the same change is displayed once, with the names of all its hosts. */
-import { describeChange, describeDiff, describeSources, type Paint, removes } from '../../report/describe.ts'
+import { describeChange, describeDiff, describeSources, isRemoval, type Paint } from '../../report/describe.ts'
 import type { ResourceReport, RunReport } from '../../report/events.ts'
 import { type Addresses, groupSimilar, withoutNumbers } from './group_similar.ts'
 import { describeNames } from './host_name_list.ts'
@@ -69,7 +69,7 @@ export function describeChanges(groups: readonly ChangeGroup[], all: boolean, pa
       `${paint.bold(describeNames(hosts))}${count}`,
       ...resources.flatMap((resource) => [
         ...describeChange(resource, paint, all).map((row) => `  ${row}`),
-        ...(removes(resource) ? [] : describeDiff(resource.diff ?? [], all, paint).map((row) => `  ${row}`)),
+        ...(isRemoval(resource) ? [] : describeDiff(resource.diff ?? [], all, paint).map((row) => `  ${row}`)),
         ...describeSources(resource, paint).map((row) => `  ${row}`),
       ]),
     ]

@@ -7,7 +7,7 @@ export interface Cell {
 }
 
 /** Columns are made narrower down to this width; then whole columns are left out. */
-const narrow = 11
+const minWidth = 11
 const gap = 2
 
 /**
@@ -22,7 +22,7 @@ export function columns(rows: readonly (readonly Cell[])[], width: number, spare
     const texts = rows.slice(1).map((row) => widthOf(row[index]?.text ?? ''))
     return Math.max(...texts) > 0 ? Math.max(widthOf(heads[index]?.text ?? ''), ...texts) : 0
   })
-  const least = () => sum(needed.map((one) => Math.min(one, narrow)))
+  const least = () => sum(needed.map((one) => Math.min(one, minWidth)))
   for (const name of spare) if (least() > width) needed[heads.findIndex(({ text }) => text === name)] = 0
   while (sum(needed) > width && Math.max(...needed) > 1) needed[needed.indexOf(Math.max(...needed))]! -= 1
   // Without space for one character of each column, only the first one is printed.

@@ -22,7 +22,7 @@ export function groupSimilar<T extends HostText>(
   const merged = groupBy(same, ([first, ...more]) => {
     if (first === undefined) return ''
     // When several hosts give the same text, a name in it does not belong to one of them.
-    return leaveOut(more.some(({ host }) => host !== first.host) ? first.text : ownLeftOut(first, addresses))
+    return leaveOut(more.some(({ host }) => host !== first.host) ? first.text : withoutOwnNames(first, addresses))
   })
   return [...merged.values()].map((groups) => groups.flat())
 }
@@ -38,13 +38,13 @@ function groupBy<T>(texts: readonly T[], keyOf: (one: T) => string): Map<string,
   return groups
 }
 
-function ownLeftOut({ host, text }: HostText, addresses: Addresses): string {
+function withoutOwnNames({ host, text }: HostText, addresses: Addresses): string {
   const address = addresses[host]
-  const named = host === '' ? text : text.replace(whole(host), '<host>')
-  return address === undefined || address === '' ? named : named.replace(whole(address), '<address>')
+  const named = host === '' ? text : text.replace(wholeWord(host), '<host>')
+  return address === undefined || address === '' ? named : named.replace(wholeWord(address), '<address>')
 }
 
-function whole(name: string): RegExp {
+function wholeWord(name: string): RegExp {
   return new RegExp(`(?<![\\w-])${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?![\\w-])`, 'g')
 }
 

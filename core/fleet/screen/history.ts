@@ -17,10 +17,15 @@ export type Recorded = Omit<RolloutReport, 'id' | 'outcome'> & {
   readonly outcome: RolloutReport['outcome'] | 'died' | 'under way' | 'not readable'
 }
 
-const bad: ReadonlySet<Recorded['outcome']> = new Set(['failed', 'interrupted', 'died', 'not readable'])
+const unsuccessfulOutcomes: ReadonlySet<Recorded['outcome']> = new Set([
+  'failed',
+  'interrupted',
+  'died',
+  'not readable',
+])
 
-/** Columns that may be left out where space is short, in that order. */
-const spare = ['COMMITS', 'WHO', 'COMMENT', 'HOSTS']
+/** Columns that are left out in this order if the width is too small. */
+const optionalColumns = ['COMMITS', 'WHO', 'COMMENT', 'HOSTS']
 
 /** @param width columns; infinite in a pipe, where nothing is shortened */
 export function deploymentsTable(list: readonly Recorded[], width: number, paint: Paint): string[] {
@@ -34,12 +39,12 @@ export function deploymentsTable(list: readonly Recorded[], width: number, paint
     { text: commitsOf(one) },
     {
       text: oneLine(one.outcome),
-      colour: bad.has(one.outcome) ? paint.red : one.outcome === 'changed' ? paint.green : String,
+      colour: unsuccessfulOutcomes.has(one.outcome) ? paint.red : one.outcome === 'changed' ? paint.green : String,
     },
     { text: hostsOf(one) },
     { text: oneLine(one.comment) },
   ])
-  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, spare)
+  return columns([heads.map((text) => ({ text, colour: paint.dim })), ...rows], width, optionalColumns)
 }
 
 /** Formats a time in UTC, as in the logs of the hosts, and without seconds. */
@@ -51,8 +56,8 @@ function minute(time: string): string {
 function commitsOf({ commits, hosts }: Recorded): string {
   const chosen = Object.entries(commits)
   const changed = hosts.flatMap(({ moves = [] }) => moves.map(({ app, to }) => [app, to.commit] as const))
-  const all = chosen.length > 0 ? chosen : changed
-  const texts = all.flatMap(([app, commit]) => (commit === null ? [] : `${app} ${shortCommit(commit)}`))
+  const pairs = chosen.length > 0 ? chosen : changed
+  const texts = pairs.flatMap(([app, commit]) => (commit === null ? [] : `${app} ${shortCommit(commit)}`))
   return oneLine([...new Set(texts)].join(', '))
 }
 
@@ -94,7 +99,7 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, stackOp
   if (outcome === 'not readable')
     return [paint.red(`the record of deployment ${shortId(id)} is damaged, or of a later version: it cannot be read`)]
   const when = [minute(started), ago(started, now)].filter((part) => part !== '').join(', ')
-  const warnings = one.warnings.map((warning) => ofHost(warning, one.hosts))
+  const warnings = one.warnings.map((warning) => splitHostName(warning, one.hosts))
   const head = [
     paint.bold(
       oneLine(`deployment ${shortId(id)}: ${describeAction(one)} of ${stack}${describeStrategy(action, strategy)}`),
@@ -105,16 +110,17 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, stackOp
       host === null ? `${paint.yellow('warning:')} ${oneLine(message)}` : [],
     ),
   ]
-  const ofHosts = [
+  const hostWarnings = [
     ...warnings.flatMap(({ host, message }) => (host === null ? [] : { host, message })),
     ...(one.hostWarnings ?? []).flatMap(({ message, hosts }) => hosts.map((host) => ({ host, message }))),
   ]
-  const how = { paint, verbose, quiet: false, addresses: {}, warnings: ofHosts, stackOptions }
+  const summaryOptions = { paint, verbose, quiet: false, addresses: {}, warnings: hostWarnings, stackOptions }
   const hosts = one.hosts.map((host) => ({ ...host, failure: validFailure(host.failure) }))
-  if (outcome !== 'died' && outcome !== 'under way') return [...head, ...summary({ ...one, outcome, hosts }, how)]
+  if (outcome !== 'died' && outcome !== 'under way')
+    return [...head, ...summary({ ...one, outcome, hosts }, summaryOptions)]
   const working = hosts.filter((host) => isRunning(host, outcome))
   const ended = hosts.filter((host) => !working.includes(host))
-  const shown = summary({ ...one, outcome: 'interrupted', hosts: ended }, { ...how, verbose: true })
+  const shown = summary({ ...one, outcome: 'interrupted', hosts: ended }, { ...summaryOptions, verbose: true })
   const names = describeNames(working.map(({ host }) => host))
   return [
     ...head,
@@ -126,8 +132,8 @@ export function describeDeployment(one: Recorded, { now, verbose, paint, stackOp
   ]
 }
 
-/** Splits the host's name from a warning; in the report, a warning of a host begins with its name. */
-function ofHost(warning: string, hosts: Recorded['hosts']): { host: string | null; message: string } {
+/** Splits the name of the host from a warning; in the report, a warning of a host begins with its name. */
+function splitHostName(warning: string, hosts: Recorded['hosts']): { host: string | null; message: string } {
   const host = hosts.find((one) => warning.startsWith(`${one.host}: `))?.host ?? null
   return { host, message: host === null ? warning : warning.slice(host.length + 2) }
 }
@@ -153,16 +159,16 @@ export async function describeLog(lines: readonly unknown[], options: LogOptions
     quiet: false,
     journal: false,
   }).prepare()
-  const around = new Around(options)
+  const entries = new EntriesAroundRuns(options)
   for (const line of lines) {
-    if (isObject(line) && line.event === 'resource' && line.outcome === 'failed') around.hasReportedFailure = true
-    if (!replay(line, terminal) && isObject(line)) write(around.describe(line))
+    if (isObject(line) && line.event === 'resource' && line.outcome === 'failed') entries.hasReportedFailure = true
+    if (!replay(line, terminal) && isObject(line)) write(entries.describe(line))
   }
   return text
 }
 
 /** Formats log entries around the runs: phases, connections, and output that is no event. */
-class Around {
+class EntriesAroundRuns {
   /** Whether the failure of this phase has been displayed with its resource. */
   hasReportedFailure = false
 
@@ -174,16 +180,16 @@ class Around {
     switch (event) {
       case 'host':
         this.hasReportedFailure = false
-        return `${paint.bold(word(phase))} ${paint.dim(word(time))}\n`
+        return `${paint.bold(textOf(phase))} ${paint.dim(textOf(time))}\n`
       case 'done': {
         const took = typeof durationMs === 'number' ? ` in ${duration(durationMs)}` : ''
-        const why = word(reason) === '' ? '' : `: ${word(reason)}`
-        return `${paint.bold(word(phase))}: ${word(outcome)}${took}${why}\n${this.failure(line.failure)}`
+        const why = textOf(reason) === '' ? '' : `: ${textOf(reason)}`
+        return `${paint.bold(textOf(phase))}: ${textOf(outcome)}${took}${why}\n${this.failure(line.failure)}`
       }
       case 'connection':
-        return paint.yellow(`  connection ${word(state)}${word(detail) === '' ? '' : ` (${word(detail)})`}\n`)
+        return paint.yellow(`  connection ${textOf(state)}${textOf(detail) === '' ? '' : ` (${textOf(detail)})`}\n`)
       case 'output':
-        return paint.dim(`  | ${word(text)}\n`)
+        return paint.dim(`  | ${textOf(text)}\n`)
       case 'error':
         return this.failure(line)
       default:
@@ -198,7 +204,7 @@ class Around {
   }
 }
 
-function word(value: unknown): string {
+function textOf(value: unknown): string {
   return typeof value === 'string' ? oneLine(value) : ''
 }
 

@@ -8,7 +8,7 @@ interface Numbered {
 }
 
 /** Up to this number, names are written out. */
-const few = 3
+const maxWrittenOut = 3
 
 /**
  * Describes a list of names.
@@ -17,7 +17,7 @@ const few = 3
  */
 export function describeNames(names: readonly string[]): string {
   const one = [...new Set(names)]
-  return one.length <= few ? one.map(oneLine).join(', ') : ranges(one).map(oneLine).join(', ')
+  return one.length <= maxWrittenOut ? one.map(oneLine).join(', ') : ranges(one).map(oneLine).join(', ')
 }
 
 /** Combines names that differ only in a number to one name with ranges. */

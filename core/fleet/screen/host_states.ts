@@ -1,5 +1,4 @@
-/** Tracks the state of each host of a rollout from its events. */
-
+/** Tracks the state of each host of a rollout from its events, and describes it. */
 import type { FailureReport } from '../../report/events.ts'
 import { shortId } from '../records/deployment_number.ts'
 import type { Action, FleetEvent, HostOutcome, OtherDeployment, Phase, RolloutPause } from '../types.ts'
@@ -18,8 +17,9 @@ export interface HostRow {
   /** The last line of progress of the step; empty without one. */
   readonly detail: string
   readonly detailSince: number | null
-  /** The beginning of the phase, and of the step; null where none is running. */
+  /** The beginning of the phase; null if none is running. */
   readonly since: number | null
+  /** The beginning of the step; null if none is running. */
   readonly stepSince: number | null
   readonly durationMs: number
 }
@@ -39,8 +39,8 @@ interface Wait {
   readonly answer: string | undefined
 }
 
-/** A row without a step. */
-const ended = { detail: '', detailSince: null, since: null, stepSince: null } as const
+/** The fields of a row without a running step. */
+const noStep = { detail: '', detailSince: null, since: null, stepSince: null } as const
 
 export class HostStates {
   private readonly hosts = new Map<string, HostRow>()
@@ -48,7 +48,7 @@ export class HostStates {
   private wait: Wait | undefined
   title = ''
   private start: (FleetEvent & { event: 'start' }) | undefined
-  begun: number | null = null
+  startedAt: number | null = null
 
   /** @param now in milliseconds, from any clock that does not go back */
   apply(event: FleetEvent, now: number): void {
@@ -57,7 +57,7 @@ export class HostStates {
       case 'start':
         this.start = event
         this.title = describeStart(event)
-        this.begun = now
+        this.startedAt = now
         for (const host of event.hosts) this.set(host, {})
         break
       case 'deployment':
@@ -67,7 +67,7 @@ export class HostStates {
         this.group = { phase: event.phase, batch: batchOf(event), hosts: new Set(event.hosts), done: new Set() }
         break
       case 'host':
-        this.work(event, now)
+        this.updateStep(event, now)
         break
       case 'done': {
         const { host, phase, outcome, durationMs } = event
@@ -76,13 +76,13 @@ export class HostStates {
           state: outcome,
           phase,
           step: withoutName(reasonOf(event), host),
-          ...ended,
+          ...noStep,
           durationMs,
         })
         break
       }
       case 'connection':
-        this.connection(event.host, event.state)
+        this.updateConnection(event.host, event.state)
         break
       case 'waiting':
         this.wait = {
@@ -98,7 +98,7 @@ export class HostStates {
             state: outcome,
             phase,
             step: withoutName(reasonOf(more), host),
-            ...ended,
+            ...noStep,
             durationMs,
           })
     }
@@ -114,7 +114,7 @@ export class HostStates {
   }
 
   /** Describes the current phase, as `switch, batch 2 of 3: 1 of 2 done`, or the wait of the health gate. */
-  stage(now: number): string {
+  describeStage(now: number): string {
     const wait = this.describeWait(now)
     if (wait !== null) return wait
     if (!this.group) return ''
@@ -130,7 +130,7 @@ export class HostStates {
     return `health check of ${oneLine(what)} for ${elapsed(now - since)}, deadline ${elapsed(deadlineMs)}; ${last}`
   }
 
-  private work({ host, phase, step, detail }: FleetEvent & { event: 'host' }, now: number): void {
+  private updateStep({ host, phase, step, detail }: FleetEvent & { event: 'host' }, now: number): void {
     const before = this.hosts.get(host)
     const same = before?.phase === phase && before.since !== null
     const text = step === undefined ? (same ? before.step : '') : oneLine(step)
@@ -151,10 +151,11 @@ export class HostStates {
   private markConnected(host: string): void {
     if (this.group?.phase === 'connect' && this.group.hosts.has(host)) this.group.done.add(host)
     const row = this.hosts.get(host)
-    if (row?.state === 'at work' && row.phase === 'connect') this.set(host, { state: 'waiting', phase: null, ...ended })
+    if (row?.state === 'at work' && row.phase === 'connect')
+      this.set(host, { state: 'waiting', phase: null, ...noStep })
   }
 
-  private connection(host: string, state: 'open' | 'lost' | 'back'): void {
+  private updateConnection(host: string, state: 'open' | 'lost' | 'back'): void {
     const before = this.hosts.get(host)?.state
     if (state === 'open') this.markConnected(host)
     if (state === 'lost' && before === 'at work') this.set(host, { state: 'cut off' })
@@ -167,7 +168,7 @@ export class HostStates {
       state: 'waiting',
       phase: null,
       step: '',
-      ...ended,
+      ...noStep,
       durationMs: 0,
     } as const
     this.hosts.set(host, { ...fresh, ...this.hosts.get(host), ...change })

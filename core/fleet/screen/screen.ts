@@ -1,5 +1,4 @@
 /** Displays a rollout: a live table on a terminal, lines in a pipe, or JSON for programs, with a summary at the end. */
-
 import picocolors from 'picocolors'
 import { duration, type Paint } from '../../report/describe.ts'
 import { printableJson } from '../../report/printable.ts'

@@ -28,11 +28,11 @@ export interface SummaryOptions {
   readonly stackOptions: string
 }
 
-/** An outcome; `built`: the release is ready on the host, but the rollout aborted before its switch. */
-type Fate = HostOutcome | 'built'
+/** The outcome of a host in the summary; `built`: its release is ready, but the rollout aborted before the switch. */
+type HostResult = HostOutcome | 'built'
 
-/** Outcomes, worst first, each with its description, and whether its hosts are named even after a success. */
-const fates: readonly (readonly [Fate, string, boolean])[] = [
+/** Results, worst first, each with its description, and whether its hosts are named even after a success. */
+const hostResults: readonly (readonly [HostResult, string, boolean])[] = [
   ['failed', 'failed', false],
   ['lost', 'lost', true],
   ['rolled back', 'rolled back', true],
@@ -44,24 +44,24 @@ const fates: readonly (readonly [Fate, string, boolean])[] = [
   ['untouched', 'not begun', true],
 ]
 
-function fateOf({ outcome, phase }: HostReport): Fate {
+function resultOf({ outcome, phase }: HostReport): HostResult {
   return phase === 'build' && (outcome === 'changed' || outcome === 'unchanged') ? 'built' : outcome
 }
 
 export function summary(report: RolloutReport, options: SummaryOptions): string[] {
   const { paint } = options
-  const wrong = report.outcome === 'failed' || report.outcome === 'interrupted'
+  const isUnsuccessful = report.outcome === 'failed' || report.outcome === 'interrupted'
   const failures = groupFailures(failuresOf(report.hosts), options.addresses)
   return [
     ...failures.map((group) => describeFailureGroup(group, paint)),
     ...warningLines(options),
     ...skippedLines(report.hosts, options),
     ...(report.stopped === undefined ? [] : [`${paint.red('stopped:')} ${oneLine(report.stopped)}`]),
-    ...hostLines(report, wrong || options.verbose, options),
-    ...(options.quiet && !wrong ? [] : releaseChangeLines(report.hosts, report.action, paint)),
-    ...(wrong || options.verbose ? releaseLines(report.hosts, paint) : []),
-    ...(failures.length > 0 ? nextLines(report, options) : []),
-    ...(wrong ? rollbackLines(report, options) : []),
+    ...hostLines(report, isUnsuccessful || options.verbose, options),
+    ...(options.quiet && !isUnsuccessful ? [] : releaseChangeLines(report.hosts, report.action, paint)),
+    ...(isUnsuccessful || options.verbose ? releaseLines(report.hosts, paint) : []),
+    ...(failures.length > 0 ? logCommandLines(report, options) : []),
+    ...(isUnsuccessful ? rollbackLines(report, options) : []),
     lastLine(report, paint),
   ]
 }
@@ -96,11 +96,11 @@ function skippedLines(hosts: readonly HostReport[], { addresses, paint, warnings
   })
 }
 
-function hostLines({ hosts, action }: RolloutReport, all: boolean, { paint, quiet }: SummaryOptions): string[] {
-  return fates.flatMap(([outcome, words, always]) => {
-    const names = hosts.filter((host) => fateOf(host) === outcome).map(({ host }) => host)
+function hostLines({ hosts, action }: RolloutReport, showAll: boolean, { paint, quiet }: SummaryOptions): string[] {
+  return hostResults.flatMap(([outcome, words, isAlwaysShown]) => {
+    const names = hosts.filter((host) => resultOf(host) === outcome).map(({ host }) => host)
     // A plan lists the changes of each host, so it must also name the hosts without changes.
-    const isShown = all || always || (action === 'plan' && outcome === 'unchanged' && !quiet)
+    const isShown = showAll || isAlwaysShown || (action === 'plan' && outcome === 'unchanged' && !quiet)
     // The lines above name failed and skipped hosts.
     if (names.length === 0 || outcome === 'failed' || outcome === 'skipped' || !isShown) return []
     const note = outcome === 'lost' ? ' (what became of them is not known)' : ''
@@ -113,13 +113,15 @@ function releaseLines(hosts: readonly HostReport[], paint: Paint): string[] {
   const apps = new Map<string, Map<string, string[]>>()
   for (const { host, live } of hosts)
     for (const release of live) {
-      const on = apps.get(release.app) ?? new Map<string, string[]>()
-      apps.set(release.app, on)
+      const hostsByRelease = apps.get(release.app) ?? new Map<string, string[]>()
+      apps.set(release.app, hostsByRelease)
       const words = describeRelease(release)
-      on.set(words, [...(on.get(words) ?? []), host])
+      hostsByRelease.set(words, [...(hostsByRelease.get(words) ?? []), host])
     }
-  return [...apps].flatMap(([app, on]) =>
-    [...on].map(([words, names]) => `${paint.dim(`${oneLine(app)} is on`)} ${words}: ${describeNames(names)}`),
+  return [...apps].flatMap(([app, hostsByRelease]) =>
+    [...hostsByRelease].map(
+      ([words, names]) => `${paint.dim(`${oneLine(app)} is on`)} ${words}: ${describeNames(names)}`,
+    ),
   )
 }
 
@@ -130,21 +132,21 @@ function describeRelease({ commit, release }: CurrentRelease): string {
 
 function lastLine(report: RolloutReport, paint: Paint): string {
   const { stack, outcome, id, hosts } = report
-  const parts = fates.flatMap(([one, words]) => {
-    const count = hosts.filter((host) => fateOf(host) === one).length
+  const parts = hostResults.flatMap(([result, words]) => {
+    const count = hosts.filter((host) => resultOf(host) === result).length
     return count === 0 ? [] : `${count} ${words}`
   })
   const commits = Object.entries(report.commits).map(([app, commit]) => `${app} ${shortCommit(commit)}`)
-  const what = `${describeAction(report)} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
-  const which = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
-  const text = `${what}${which}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
+  const subject = `${describeAction(report)} of ${oneLine(stack)}${id === null ? '' : ` (deployment ${shortId(id)})`}`
+  const target = commits.length === 0 ? '' : ` to ${oneLine(commits.join(', '))}`
+  const text = `${subject}${target}: ${parts.length === 0 ? many(0, 'host') : parts.join(', ')} in ${duration(report.durationMs)}`
   if (outcome === 'failed') return paint.red(text)
   if (outcome === 'interrupted') return paint.yellow(`interrupted: ${text}; run it again to finish`)
   const isDone = outcome === 'unchanged' && hosts.every((host) => host.outcome === 'unchanged')
   return isDone ? `${paint.green('nothing to do')}: ${text}` : text
 }
 
-/** Names the way back from a deploy that has failed on its way: without --app, a rollback changes the other apps too. */
+/** Prints the command that rolls back a failed deploy. It names the apps: without --app, a rollback changes other apps too. */
 function rollbackLines({ action, hosts }: RolloutReport, { paint, stackOptions }: SummaryOptions): string[] {
   if (!deployActions.includes(action)) return []
   const switched = hosts.flatMap(({ host, moves = [], outcome }) =>
@@ -158,7 +160,7 @@ function rollbackLines({ action, hosts }: RolloutReport, { paint, stackOptions }
   ]
 }
 
-function nextLines({ id, hosts }: RolloutReport, { paint, stackOptions }: SummaryOptions): string[] {
+function logCommandLines({ id, hosts }: RolloutReport, { paint, stackOptions }: SummaryOptions): string[] {
   // A host that could not be reached has sent nothing to its log.
   const first = hosts.find(({ failure, phase, failedIn = phase }) => failure && failedIn !== 'connect')?.host
   if (id === null || first === undefined) return []

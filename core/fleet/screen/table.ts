@@ -55,10 +55,10 @@ export function table(tally: HostStates, size: TableSize, now: number, frame: st
 }
 
 function heading(tally: HostStates, width: number, now: number, frame: string, paint: Paint): string[] {
-  const time = tally.begun === null ? '' : elapsed(now - tally.begun)
+  const time = tally.startedAt === null ? '' : elapsed(now - tally.startedAt)
   const title = fit(`${frame} ${tally.title}`, width - widthOf(time) - 1)
   const first = width > widthOf(time) + 8 ? `${paint.bold(title)} ${time}` : cut(tally.title, width)
-  const stage = oneLine(tally.stage(now))
+  const stage = oneLine(tally.describeStage(now))
   return stage === '' ? [first] : [first, paint.dim(cut(`  ${stage}`, width))]
 }
 

@@ -49,7 +49,7 @@ export function cut(text: string, width: number): string {
 export function shortNames(names: readonly string[], width: number): (name: string) => string {
   const different = [...new Set(names)].map((name) => [...name])
   const backwards = different.map((signs) => [...signs].reverse())
-  const [start, end] = different.length > 1 ? [alikeAtStart(different), alikeAtStart(backwards)] : [0, 0]
+  const [start, end] = different.length > 1 ? [commonStartLength(different), commonStartLength(backwards)] : [0, 0]
   return (name) => {
     let shorter = name
     const fits = () => widthOf(shorter) <= width
@@ -61,7 +61,7 @@ export function shortNames(names: readonly string[], width: number): (name: stri
   }
 }
 
-function alikeAtStart(all: readonly (readonly string[])[]): number {
+function commonStartLength(all: readonly (readonly string[])[]): number {
   const [first = []] = all
   const at = first.findIndex((sign, index) => all.some((other) => other[index] !== sign))
   return at < 0 ? first.length : at

@@ -5,7 +5,7 @@ import { validFailure } from './failures.ts'
 export function asTyped(event: FleetEvent): FleetEvent {
   switch (event.event) {
     case 'host':
-      return { ...event, step: textOr(event.step), detail: textOr(event.detail) }
+      return { ...event, step: optionalText(event.step), detail: optionalText(event.detail) }
     case 'warning':
       return typeof event.message === 'string' ? event : { ...event, message: JSON.stringify(event.message) }
     case 'done':
@@ -19,6 +19,6 @@ export function asTyped(event: FleetEvent): FleetEvent {
   }
 }
 
-function textOr(value: unknown): string | undefined {
+function optionalText(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }

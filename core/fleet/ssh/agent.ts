@@ -24,17 +24,17 @@ export async function agentKeys(ssh2: Ssh2, socket: string): Promise<AgentKeys> 
   const agent = new ssh2.OpenSSHAgent(socket)
   const offers: OfferedKey[] = []
   const notes: string[] = []
-  for (const { data, comment } of keysIn(await answerTo(socket, listKeys))) {
+  for (const { data, comment } of keysIn(await answerTo(socket, listKeysRequest))) {
     const key = ssh2.utils.parseKey(data)
     const name = `${comment || (keyType(data) ?? 'a key')} of the agent`
-    if (key instanceof Error || Array.isArray(key)) notes.push(`${name} is ${whatKind(keyType(data))}`)
+    if (key instanceof Error || Array.isArray(key)) notes.push(`${name} is ${describeUnsupportedKey(keyType(data))}`)
     else offers.push({ key, name, sign: (text, hash) => signature(agent, { key, name, text, hash }) })
   }
   return { offers, notes }
 }
 
 /** Describes a kind of key that cannot be offered, for messages. */
-export function whatKind(type: string | null): string {
+export function describeUnsupportedKey(type: string | null): string {
   if (type?.includes('-cert-v')) return `a certificate of an account (${type}), which is not supported here`
   if (type?.startsWith('sk-')) return `on a security key (${type}), which is not supported here`
   return `of a kind that is not supported here (${type ?? 'unknown'})`
@@ -58,8 +58,9 @@ function signature(
   })
 }
 
-/** SSH_AGENTC_REQUEST_IDENTITIES, and the number of its answer. */
-const listKeys = 11
+/** SSH_AGENTC_REQUEST_IDENTITIES. */
+const listKeysRequest = 11
+/** SSH_AGENT_IDENTITIES_ANSWER. */
 const keysAnswer = 12
 
 function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: string }[] {
@@ -71,7 +72,7 @@ function keysIn(answer: Buffer): { readonly data: Buffer; readonly comment: stri
   }))
 }
 
-/** Sends a request to the agent. @returns its answer without the length field */
+/** Sends a request to the agent, and returns its answer without the length field. */
 function answerTo(socket: string, request: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let received = Buffer.alloc(0)

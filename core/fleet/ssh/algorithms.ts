@@ -1,6 +1,6 @@
 /** Computes the algorithms that a connection offers a host: those of ssh2, as ssh_config(5) changes them. */
-import { invalid } from './config_error.ts'
-import { fits } from './patterns.ts'
+import { configError } from './config_error.ts'
+import { matchesPattern } from './patterns.ts'
 import type { ssh2Algorithms } from './ssh2.ts'
 import type { Setting } from './user_config.ts'
 
@@ -29,7 +29,7 @@ type Library = Awaited<ReturnType<typeof ssh2Algorithms>>
  * ssh offers these only on demand. A host that offers nothing else was configured that way: the key exchange proves
  * that no attacker removed better ones from its list.
  */
-const lastCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
+const fallbackCiphers = ['aes256-cbc', 'aes192-cbc', 'aes128-cbc']
 
 /** All algorithms that ssh2 supports on this computer. */
 export function supportedAlgorithms(library: Library): Algorithms {
@@ -53,14 +53,14 @@ export function offeredAlgorithms(
   hostKeys: readonly string[],
 ): Algorithms {
   const supported = supportedAlgorithms(library)
-  const usual: Algorithms = {
+  const defaults: Algorithms = {
     kex: library.DEFAULT_KEX,
     serverHostKey: hostKeys,
-    cipher: [...library.DEFAULT_CIPHER, ...lastCiphers.filter((name) => supported.cipher.includes(name))],
+    cipher: [...library.DEFAULT_CIPHER, ...fallbackCiphers.filter((name) => supported.cipher.includes(name))],
     hmac: library.DEFAULT_MAC,
     compress: library.DEFAULT_COMPRESSION,
   }
-  const chosen = (kind: AlgorithmKind) => choose(kind, choices[kind], usual[kind], supported[kind])
+  const chosen = (kind: AlgorithmKind) => choose(kind, choices[kind], defaults[kind], supported[kind])
   return {
     kex: chosen('kex'),
     serverHostKey: chosen('serverHostKey'),
@@ -74,25 +74,25 @@ export function offeredAlgorithms(
 function choose(
   kind: AlgorithmKind,
   setting: Setting | undefined,
-  usual: readonly string[],
+  defaults: readonly string[],
   supported: readonly string[],
 ): readonly string[] {
   const value = setting?.values[0]
-  if (!setting || value === undefined) return usual
+  if (!setting || value === undefined) return defaults
   const list = kind === 'compress' ? compression(value, setting) : value
   const [, operator = '', names = ''] = /^([-+^]?)(.*)$/.exec(list) ?? []
   const patterns = names.split(',').filter((pattern) => pattern !== '')
-  const named = patterns.flatMap((pattern) => supported.filter((name) => fits(pattern, name)))
+  const named = patterns.flatMap((pattern) => supported.filter((name) => matchesPattern(pattern, name)))
   const lists: Readonly<Record<string, readonly string[]>> = {
-    '+': [...usual, ...named],
-    '-': usual.filter((name) => !named.includes(name)),
-    '^': [...named, ...usual],
+    '+': [...defaults, ...named],
+    '-': defaults.filter((name) => !named.includes(name)),
+    '^': [...named, ...defaults],
     '': named,
   }
   const chosen = [...new Set(lists[operator])]
   const isAddition = operator === '+' || operator === '^'
   if (chosen.length === 0 || (isAddition && named.length === 0))
-    throw invalid(
+    throw configError(
       setting.source,
       `${algorithmKeywords[kind]} ${value}: converge supports none of these`,
       `name at least one of ${supported.join(',')}`,
@@ -103,5 +103,5 @@ function choose(
 function compression(value: string, { source }: Setting): string {
   if (/^(yes|true)$/i.test(value)) return 'zlib@openssh.com,zlib,none'
   if (/^(no|false)$/i.test(value)) return 'none,zlib@openssh.com,zlib'
-  throw invalid(source, `Compression ${value}: expected yes or no`)
+  throw configError(source, `Compression ${value}: expected yes or no`)
 }

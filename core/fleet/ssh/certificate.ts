@@ -1,6 +1,6 @@
 /** Parses and verifies certificates of host keys, as ssh-keygen(1) makes them. */
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto'
-import { fits } from './patterns.ts'
+import { matchesPattern } from './patterns.ts'
 import { keyType, WireReader, wireString } from './wire.ts'
 
 export interface HostCertificate {
@@ -37,11 +37,14 @@ export function parseCertificate(data: Buffer): HostCertificate | null {
   try {
     const reader = new WireReader(data)
     const type = reader.text()
-    const plain = type.endsWith(suffix) ? type.slice(0, -suffix.length) : ''
-    const fields = keyFields[plain]
+    const keyName = type.endsWith(suffix) ? type.slice(0, -suffix.length) : ''
+    const fields = keyFields[keyName]
     if (fields === undefined) return null
     reader.string() // a nonce
-    const key = Buffer.concat([wireString(plain), ...Array.from({ length: fields }, () => wireString(reader.string()))])
+    const key = Buffer.concat([
+      wireString(keyName),
+      ...Array.from({ length: fields }, () => wireString(reader.string())),
+    ])
     reader.uint64() // a serial number
     const kind = ({ 1: 'user', 2: 'host' } as const)[reader.uint32()] ?? 'unknown'
     const id = reader.text()
@@ -101,7 +104,7 @@ export function whyInvalid(
     return 'another authority has signed it than the one that is known'
   if (!isSigned(certificate)) return 'its signature is not that of its authority'
   if (!certificate.key.equals(expected.key)) return 'it certifies another key than the one the host has'
-  if (principals.length > 0 && !principals.some((pattern) => fits(pattern, expected.name)))
+  if (principals.length > 0 && !principals.some((pattern) => matchesPattern(pattern, expected.name)))
     return `it is made out to ${principals.join(', ')}, not to ${expected.name}`
   if (seconds < from) return `it is valid from ${date(from)} on`
   if (seconds >= until) return `it was valid until ${date(until)}`
@@ -128,10 +131,7 @@ function isSigned({ authority, signature, signed }: HostCertificate): boolean {
     const curve = curves[algorithm]
     if (curve && type === algorithm) {
       const pair = new WireReader(value)
-      const number = Buffer.concat([
-        trimLeadingZeros(pair.string(), curve.size),
-        trimLeadingZeros(pair.string(), curve.size),
-      ])
+      const number = Buffer.concat([withSize(pair.string(), curve.size), withSize(pair.string(), curve.size)])
       return verify(curve.hash, signed, { key: key(), dsaEncoding: 'ieee-p1363' }, number)
     }
     // Plain `ssh-rsa` signatures use SHA-1, which is no longer accepted.
@@ -151,7 +151,7 @@ function asJwk(key: Buffer): JsonWebKey {
   if (type === 'ssh-ed25519') return { kty: 'OKP', crv: 'Ed25519', x: encoded(reader.string()) }
   if (type === 'ssh-rsa') {
     const [e, n] = [reader.string(), reader.string()]
-    return { kty: 'RSA', e: encoded(trimLeadingZeros(e)), n: encoded(trimLeadingZeros(n)) }
+    return { kty: 'RSA', e: encoded(withSize(e)), n: encoded(withSize(n)) }
   }
   const curve = Object.hasOwn(curves, type) ? curves[type] : undefined
   if (!curve) throw new RangeError(`unknown type of key ${type}`)
@@ -161,8 +161,8 @@ function asJwk(key: Buffer): JsonWebKey {
   return { kty: 'EC', crv: curve.crv, x: encoded(x), y: encoded(y) }
 }
 
-/** Returns a number without leading zeros, or with as many as fill `size` bytes. */
-function trimLeadingZeros(number: Buffer, size = 0): Buffer {
+/** Removes the leading zeros of a number, then adds as many as fill `size` bytes. */
+function withSize(number: Buffer, size = 0): Buffer {
   const start = number.findIndex((byte) => byte !== 0)
   const bare = start < 0 ? Buffer.alloc(0) : number.subarray(start)
   return Buffer.concat([Buffer.alloc(Math.max(0, size - bare.length)), bare])

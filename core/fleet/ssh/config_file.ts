@@ -1,14 +1,13 @@
 /** Reads the files of ssh_config(5) into sections, each with its condition. */
-
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expandHome } from '../../host/home_path.ts'
 import { readInputFile } from '../../host/input_file.ts'
 import { asConvergeError, type SourceLocation } from '../../model/errors.ts'
-import { invalid } from './config_error.ts'
+import { configError } from './config_error.ts'
 import { expandGlob } from './config_include.ts'
 import { splitLine } from './config_words.ts'
-import { fitsAny } from './patterns.ts'
+import { matchesPatterns } from './patterns.ts'
 
 export interface ConfigLine {
   readonly keyword: string
@@ -80,10 +79,10 @@ class Reader {
   }
 
   private included(values: readonly string[], base: string, depth: number, source: SourceLocation): Section[][] {
-    if (depth >= 16) throw invalid(source, 'files include each other more than 16 deep')
+    if (depth >= 16) throw configError(source, 'files include each other more than 16 deep')
     return values
       .map((pattern) => {
-        if (/^~[^/]/.test(pattern)) throw invalid(source, `Include ${pattern}: converge expands ~/ only`)
+        if (/^~[^/]/.test(pattern)) throw configError(source, `Include ${pattern}: converge expands ~/ only`)
         return resolve(base, expandHome(pattern, this.home))
       })
       .flatMap((path) => expandGlob(path))
@@ -100,14 +99,14 @@ class Reader {
       if (criterion === 'all') {
         const others = values.slice(0, index).filter((value) => !/^!?(final|canonical)$/i.test(value))
         if (others.length > 0 || index < values.length - 1)
-          throw invalid(source, `'all' cannot be combined with other Match attributes`)
+          throw configError(source, `'all' cannot be combined with other Match attributes`)
         if (!isExpected) conditions.push(() => false)
       } else if (criterion === 'final' || criterion === 'canonical') {
         this.hasFinal ||= criterion === 'final'
         conditions.push(({ final }) => final === isExpected)
       } else {
         const value = values[++index]
-        if (value === undefined) throw invalid(source, `Match ${word} has no value`)
+        if (value === undefined) throw configError(source, `Match ${word} has no value`)
         const holds = criteria[criterion]
         if (holds) conditions.push((context) => holds(context, value.split(',')) === isExpected)
         else unsupported ??= { criterion: word, source }
@@ -120,20 +119,20 @@ class Reader {
 const isHost =
   (patterns: readonly string[]): Section['when'] =>
   ({ host }) =>
-    fitsAny(patterns, host, { caseSensitive: true })
+    matchesPatterns(patterns, host, { caseSensitive: true })
 
 const criteria: Readonly<Record<string, (context: Context, patterns: readonly string[]) => boolean>> = {
-  host: ({ hostname }, patterns) => fitsAny(patterns, hostname),
-  originalhost: ({ original }, patterns) => fitsAny(patterns, original),
-  user: ({ user }, patterns) => fitsAny(patterns, user, { caseSensitive: true }),
-  localuser: ({ localUser }, patterns) => fitsAny(patterns, localUser, { caseSensitive: true }),
+  host: ({ hostname }, patterns) => matchesPatterns(patterns, hostname),
+  originalhost: ({ original }, patterns) => matchesPatterns(patterns, original),
+  user: ({ user }, patterns) => matchesPatterns(patterns, user, { caseSensitive: true }),
+  localuser: ({ localUser }, patterns) => matchesPatterns(patterns, localUser, { caseSensitive: true }),
 }
 
 function lineAt(text: string, source: SourceLocation): ReturnType<typeof splitLine> {
   try {
     return splitLine(text)
   } catch (thrown) {
-    throw invalid(source, (thrown as Error).message)
+    throw configError(source, (thrown as Error).message)
   }
 }
 

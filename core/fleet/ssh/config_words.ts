@@ -62,7 +62,7 @@ function wordsOf(text: string): string[] {
  * quotes, blanks and itself.
  */
 function argumentsOf(text: string): string[] {
-  const found: string[] = []
+  const values: string[] = []
   let word: string | null = null
   let quote = ''
   for (let at = 0; at < text.length; at++) {
@@ -76,12 +76,12 @@ function argumentsOf(text: string): string[] {
       word += next
       at++
     } else if (quote === '' && isBlank) {
-      found.push(word)
+      values.push(word)
       word = null
     } else if (quote === '' && (char === '"' || char === "'")) quote = char
     else if (char === quote) quote = ''
     else word += char
   }
   if (quote !== '') throw new Error('a quote is not closed')
-  return word === null ? found : [...found, word]
+  return word === null ? values : [...values, word]
 }

@@ -66,7 +66,7 @@ export function connector(options: ConnectOptions): Connector {
       const library = await ssh2Algorithms()
       const algorithms = offeredAlgorithms(library, target.algorithms, await check.algorithms())
       const { keepalive } = options
-      const session = await letIn(async () => {
+      const session = await connectWithRetries(async () => {
         const stream = await openSocket(target, via, seconds)
         return handshake(ssh2, stream, {
           target,
@@ -112,7 +112,7 @@ export function connector(options: ConnectOptions): Connector {
 /** Number of attempts: with too many logins under way (MaxStartups), sshd closes new connections without a message. */
 const attempts = 4
 
-async function letIn(connect: () => Promise<Session>): Promise<Session> {
+async function connectWithRetries(connect: () => Promise<Session>): Promise<Session> {
   for (let attempt = 1; ; attempt++)
     try {
       return await connect()
@@ -155,7 +155,7 @@ function asConnection(session: Session): Connection {
       try {
         client.exec(command, (error, channel) => {
           forget()
-          if (error) reject(connectionRefused(target, error))
+          if (error) reject(commandRefused(target, error))
           else resolve(remoteProcess(channel, input, onLost))
         })
       } catch (thrown) {
@@ -167,7 +167,7 @@ function asConnection(session: Session): Connection {
   return { target, exec, closed, close: () => session.close() }
 }
 
-const connectionRefused = (target: SshTarget, error: Error) =>
+const commandRefused = (target: SshTarget, error: Error) =>
   new ConvergeError(`${target.name}: the host does not run a command: ${error.message}`, {
     code: 'COMMAND_REFUSED',
     hint: 'raise MaxSessions in the sshd_config of the host to 3 or more, and let the account run commands there',

@@ -2,45 +2,45 @@
 
 export class Deadline {
   private timer: NodeJS.Timeout | undefined
-  private since = 0
-  private paused = 0
-  private over = false
-  private left: number
-  private readonly passed: () => void
+  private startedAt = 0
+  private pauses = 0
+  private isOver = false
+  private leftMs: number
+  private readonly onPassed: () => void
 
   /**
    * @param left milliseconds
    * @param passed called when the time is over
    */
   constructor(left: number, passed: () => void) {
-    this.left = left
-    this.passed = passed
+    this.leftMs = left
+    this.onPassed = passed
     this.start()
   }
 
-  /** Does not count the time of an action. */
+  /** Runs an action, whose time does not count. */
   async whilePaused<T>(act: () => Promise<T>): Promise<T> {
-    if (this.paused++ === 0) this.halt()
+    if (this.pauses++ === 0) this.halt()
     try {
       return await act()
     } finally {
-      if (--this.paused === 0 && !this.over) this.start()
+      if (--this.pauses === 0 && !this.isOver) this.start()
     }
   }
 
   /** Stops the limit for good. */
   stop(): void {
-    this.over = true
+    this.isOver = true
     this.halt()
   }
 
   private halt(): void {
     clearTimeout(this.timer)
-    this.left -= performance.now() - this.since
+    this.leftMs -= performance.now() - this.startedAt
   }
 
   private start(): void {
-    this.since = performance.now()
-    this.timer = setTimeout(this.passed, Math.max(0, this.left))
+    this.startedAt = performance.now()
+    this.timer = setTimeout(this.onPassed, Math.max(0, this.leftMs))
   }
 }

@@ -5,11 +5,11 @@ import {
   algorithmsFor,
   appendKnownHost,
   isAbout,
-  judge,
   type KnownHostLine,
+  knownKeyTypes,
   readKnownHosts,
   revokedBy,
-  typesKnown,
+  searchKey,
 } from './known_hosts.ts'
 import type { SshTarget } from './target.ts'
 import { fingerprint, keyType } from './wire.ts'
@@ -64,7 +64,7 @@ export class KnownHostFiles {
 export class HostKeyCheck {
   private accepted: Buffer | null = null
   private isNew = false
-  private about: readonly KnownHostLine[] | null = null
+  private hostLines: readonly KnownHostLine[] | null = null
   private certificates: ReturnType<Scan> | null = null
   private readonly target: SshTarget
   private readonly files: KnownHostFiles
@@ -78,21 +78,21 @@ export class HostKeyCheck {
     this.scan = scan
   }
 
-  /** Returns the lines about this host; found once, because comparing hashed names takes time. */
+  /** Returns the lines about this host, and keeps them, because comparing hashed names takes time. */
   private lines(): readonly KnownHostLine[] {
     const { knownAs } = this.target
     const { lines } = this.files.linesFor(this.target)
-    this.about ??= lines.filter((line) => knownAs.some((name) => isAbout(line, name)))
-    return this.about
+    this.hostLines ??= lines.filter((line) => knownAs.some((name) => isAbout(line, name)))
+    return this.hostLines
   }
 
   /** Returns the algorithms to request: first those whose key can be verified. */
   async algorithms(): Promise<string[]> {
     const lines = this.lines()
-    const types = typesKnown(lines, this.target.knownAs)
-    const authority = lines.some(({ marker }) => marker === 'cert-authority')
-    if (types.length > 0 || !authority) return algorithmsFor(types)
-    return algorithmsFor((await this.certified()).flatMap(({ key }) => keyType(key) ?? []))
+    const types = knownKeyTypes(lines, this.target.knownAs)
+    const hasAuthority = lines.some(({ marker }) => marker === 'cert-authority')
+    if (types.length > 0 || !hasAuthority) return algorithmsFor(types)
+    return algorithmsFor((await this.requestCertificates()).flatMap(({ key }) => keyType(key) ?? []))
   }
 
   /** Decides whether the key was accepted before in this connection. */
@@ -106,16 +106,16 @@ export class HostKeyCheck {
    */
   async check(key: Buffer): Promise<void> {
     const lines = this.lines()
-    const verdict = judge(lines, this.target.knownAs, key)
-    if (verdict.is === 'revoked') throw this.revoked(verdict.line, key)
-    if (verdict.is === 'changed') throw this.changed(verdict.lines, key)
+    const verdict = searchKey(lines, this.target.knownAs, key)
+    if (verdict.is === 'revoked') throw this.revokedKey(verdict.line, key)
+    if (verdict.is === 'changed') throw this.changedKey(verdict.lines, key)
     if (verdict.is === 'certifiable') await this.checkCertificate(verdict, lines, key)
     if (verdict.is === 'new') this.checkNew(key)
     this.accepted = key
   }
 
   /** Stores and reports a new key, once the host has proved it. */
-  proved(): void {
+  storeIfNew(): void {
     if (!this.isNew || !this.accepted) return
     this.isNew = false
     const { name, address } = this.target
@@ -125,37 +125,39 @@ export class HostKeyCheck {
   }
 
   private checkNew(key: Buffer): void {
-    if (this.policy.hostKeys !== 'accept-new') throw this.unknown(key)
+    if (this.policy.hostKeys !== 'accept-new') throw this.unknownKey(key)
     this.isNew = true
   }
 
-  private certified(): ReturnType<Scan> {
+  private requestCertificates(): ReturnType<Scan> {
     this.certificates ??= this.scan()
     return this.certificates
   }
 
   private async checkCertificate(
-    { authorities, lines: plain }: { authorities: readonly KnownHostLine[]; lines: readonly KnownHostLine[] },
+    { authorities, lines: keyLines }: { authorities: readonly KnownHostLine[]; lines: readonly KnownHostLine[] },
     lines: readonly KnownHostLine[],
     key: Buffer,
   ): Promise<void> {
     const { certifiedAs, knownAs } = this.target
     const keys = authorities.map((line) => line.key)
-    const all = await this.certified()
-    const reasons = all.map((certificate) => {
+    const certificates = await this.requestCertificates()
+    const reasons = certificates.map((certificate) => {
       const revoked = revokedBy(lines, knownAs, certificate.authority)
       if (revoked) return `its authority is revoked at ${describeLocation(revoked)}`
       return whyInvalid(certificate, { key, name: certifiedAs, authorities: keys, now: Date.now() })
     })
     if (reasons.includes(null)) return
-    if (plain.length > 0) throw this.changed(plain, key)
-    const ofAuthority = reasons.filter((_, index) => keys.some((known) => all[index]?.authority.equals(known)))
+    if (keyLines.length > 0) throw this.changedKey(keyLines, key)
+    const reasonsOfAuthority = reasons.filter((_, index) =>
+      keys.some((known) => certificates[index]?.authority.equals(known)),
+    )
     // As with ssh, a host without a certificate of the authority is treated like any other host.
-    if (ofAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key)
-    throw this.certificateInvalid(authorities, ofAuthority[0] ?? reasons[0] ?? 'the host has none', key)
+    if (reasonsOfAuthority.length === 0 && this.policy.hostKeys === 'accept-new') return this.checkNew(key)
+    throw this.certificateInvalid(authorities, reasonsOfAuthority[0] ?? reasons[0] ?? 'the host has none', key)
   }
 
-  private host(): string {
+  private describeHost(): string {
     const { name, knownAs } = this.target
     return name === knownAs[0] ? name : `${name} (${knownAs[0]})`
   }
@@ -164,20 +166,21 @@ export class HostKeyCheck {
     return `${keyType(key)} ${fingerprint(key)}`
   }
 
-  private unknown(key: Buffer): ConvergeError {
+  private unknownKey(key: Buffer): ConvergeError {
     const { address, port, jump } = this.target
-    const spoilt = this.files.linesFor(this.target).unreadable.map(describeLocation)
-    const at = jump ? ` (on ${jump.name})` : ''
-    const damaged = spoilt.length > 0 ? `; correct the lines that are damaged: ${spoilt.join(', ')}` : ''
+    const damagedLines = this.files.linesFor(this.target).unreadable.map(describeLocation)
+    const onJumpHost = jump ? ` (on ${jump.name})` : ''
+    const damagedHint =
+      damagedLines.length > 0 ? `; correct the lines that are damaged: ${damagedLines.join(', ')}` : ''
     const kind = keyType(key)?.match(/ed25519|ecdsa|rsa/)?.[0] ?? '*'
-    return new ConvergeError(`${this.host()}: unknown host key ${this.describeKey(key)}`, {
+    return new ConvergeError(`${this.describeHost()}: unknown host key ${this.describeKey(key)}`, {
       code: 'HOST_KEY_UNKNOWN',
       usage: true,
-      hint: `compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p ${port} ${address}${at} to known_hosts${damaged}`,
+      hint: `compare it with the key on the host (ssh-keygen -lf /etc/ssh/ssh_host_${kind}_key.pub); if they match, run again with --accept-new, or add the output of ssh-keyscan -p ${port} ${address}${onJumpHost} to known_hosts${damagedHint}`,
     })
   }
 
-  private changed(lines: readonly KnownHostLine[], key: Buffer): ConvergeError {
+  private changedKey(lines: readonly KnownHostLine[], key: Buffer): ConvergeError {
     const [first, ...others] = lines
     // The position of the first one is printed with the error.
     const known = [
@@ -185,7 +188,7 @@ export class HostKeyCheck {
       ...others.map((line) => `${this.describeKey(line.key)} at ${describeLocation(line)}`),
     ]
     return new ConvergeError(
-      `${this.host()}: its host key is ${this.describeKey(key)}, but known_hosts has ${known.join(', ')}`,
+      `${this.describeHost()}: its host key is ${this.describeKey(key)}, but known_hosts has ${known.join(', ')}`,
       {
         code: 'HOST_KEY_CHANGED',
         usage: true,
@@ -195,8 +198,8 @@ export class HostKeyCheck {
     )
   }
 
-  private revoked(line: KnownHostLine, key: Buffer): ConvergeError {
-    return new ConvergeError(`${this.host()}: its host key ${this.describeKey(key)} is revoked`, {
+  private revokedKey(line: KnownHostLine, key: Buffer): ConvergeError {
+    return new ConvergeError(`${this.describeHost()}: its host key ${this.describeKey(key)} is revoked`, {
       code: 'HOST_KEY_REVOKED',
       usage: true,
       source: { file: line.file, line: line.line },
@@ -204,11 +207,11 @@ export class HostKeyCheck {
     })
   }
 
-  private certificateInvalid(authorities: readonly KnownHostLine[], why: string, key: Buffer): ConvergeError {
+  private certificateInvalid(authorities: readonly KnownHostLine[], reason: string, key: Buffer): ConvergeError {
     const [first] = authorities
     const known = authorities.map(describeLocation).join(', ')
     return new ConvergeError(
-      `${this.host()}: its host key ${this.describeKey(key)} has no valid certificate of the authority at ${known}: ${why}`,
+      `${this.describeHost()}: its host key ${this.describeKey(key)} has no valid certificate of the authority at ${known}: ${reason}`,
       {
         code: 'HOST_CERTIFICATE_INVALID',
         usage: true,

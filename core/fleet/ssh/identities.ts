@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import type { BaseAgent, ParsedKey } from 'ssh2'
 import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, failureReason } from '../../model/errors.ts'
-import { type AgentKeys, agentKeys, whatKind } from './agent.ts'
+import { type AgentKeys, agentKeys, describeUnsupportedKey } from './agent.ts'
 import type { OfferedKey } from './offered_key.ts'
 import type { Ssh2 } from './ssh2.ts'
 import type { SshTarget } from './target.ts'
@@ -19,14 +19,14 @@ export interface OfferedKeys {
 }
 
 /** The most attempts for a passphrase, as with ssh. */
-const tries = 3
+const maxAttempts = 3
 
 /** The keys of one run, for all hosts: it reads each file once and asks for each passphrase once. */
 export class KeyRing {
   private readonly files = new Map<string, Promise<KeyFile>>()
   private readonly agents = new Map<string, Promise<AgentKeys>>()
-  /** Resolves when the question on the screen is answered: one question at a time. */
-  private asking: Promise<unknown> = Promise.resolve()
+  /** Resolves when the last question is answered, so that the operator gets one question at a time. */
+  private lastAnswer: Promise<unknown> = Promise.resolve()
   private readonly ssh2: Ssh2
   private readonly prompt: Prompt | null
 
@@ -45,7 +45,7 @@ export class KeyRing {
     const others: KeyFile[] = []
     for (const identity of identities) {
       try {
-        const offer = await this.file(identity.file)
+        const offer = await this.keyFile(identity.file)
         ;(identity.from === 'stack' ? named : others).push(offer)
       } catch (thrown) {
         if (!(thrown instanceof ConvergeError) || identity.from === 'stack') throw thrown
@@ -56,14 +56,14 @@ export class KeyRing {
       if (existsSync(certificate))
         notes.push(`${certificate} is not shown: certificates of accounts are not supported here`)
     }
-    const ofAgent = agent === null ? [] : await this.agent(agent, notes)
-    const fileOf = ({ key }: OfferedKey) => [...named, ...others].find(({ key: other }) => same(key, other))
-    const first = ofAgent.flatMap((offer) => orByFile(offer, fileOf(offer)) ?? [])
+    const ofAgent = agent === null ? [] : await this.agentOffers(agent, notes)
+    const fileOf = ({ key }: OfferedKey) => [...named, ...others].find(({ key: other }) => isSameKey(key, other))
+    const first = ofAgent.flatMap((offer) => withFileFallback(offer, fileOf(offer)) ?? [])
     const rest = identitiesOnly ? [] : ofAgent.filter((offer) => fileOf(offer) === undefined)
     const keysOnDisk = (files: readonly KeyFile[]) =>
       files.filter((file) => {
-        if (ofAgent.some(({ key }) => same(key, file.key))) return false
-        if (file.open) return true
+        if (ofAgent.some(({ key }) => isSameKey(key, file.key))) return false
+        if (file.openPrivate) return true
         const failure = notReadable(file.name, 'this is a public key, and no agent has the private one')
         if (named.includes(file)) throw failure
         notes.push(failure.message)
@@ -72,7 +72,7 @@ export class KeyRing {
     return { offers: [...first, ...keysOnDisk(named), ...rest, ...keysOnDisk(others)], notes }
   }
 
-  private async agent(socket: string, notes: string[]): Promise<readonly OfferedKey[]> {
+  private async agentOffers(socket: string, notes: string[]): Promise<readonly OfferedKey[]> {
     const known = this.agents.get(socket) ?? agentKeys(this.ssh2, socket)
     this.agents.set(socket, known)
     try {
@@ -86,21 +86,21 @@ export class KeyRing {
     }
   }
 
-  private file(path: string): Promise<KeyFile> {
-    const known = this.files.get(path) ?? this.read(path)
+  private keyFile(path: string): Promise<KeyFile> {
+    const known = this.files.get(path) ?? this.readKeyFile(path)
     this.files.set(path, known)
     return known
   }
 
-  private async read(path: string): Promise<KeyFile> {
-    const { text, others } = readKey(path)
-    const kind = typeOf(text)
-    if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${whatKind(kind)}`, onToken)
+  private async readKeyFile(path: string): Promise<KeyFile> {
+    const { text, isOpenToOthers } = readKey(path)
+    const kind = keyTypeOf(text)
+    if (kind?.startsWith('sk-')) throw notReadable(path, `the key is ${describeUnsupportedKey(kind)}`, tokenHint)
     const parse = (passphrase?: string) => unwrapKey(this.ssh2.utils.parseKey(text, passphrase))
     const plain = parse()
     // A public key selects a key of the agent.
     if (!(plain instanceof Error) && !plain.isPrivateKey()) return new KeyFile(path, plain, null)
-    if (others) throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
+    if (isOpenToOthers) throw notReadable(path, 'others may read this private key', `chmod 600 ${path}`)
     if (!(plain instanceof Error)) return new KeyFile(path, plain, () => Promise.resolve(plain))
     if (!/no passphrase given/.test(plain.message)) throw notReadable(path, `is not a private key (${plain.message})`)
     let opened: Promise<ParsedKey> | undefined
@@ -122,18 +122,18 @@ export class KeyRing {
         hint: 'give the key to an agent (ssh-add), or run where there is a terminal to ask on',
       })
     if (this.prompt === null) throw failure('the key has a passphrase, and there is no terminal to ask for it')
-    for (let attempt = 1; attempt <= tries; attempt++) {
+    for (let attempt = 1; attempt <= maxAttempts; attempt++) {
       const passphrase = await this.prompt(`${attempt === 1 ? '' : 'Wrong. '}Passphrase of ${path}: `)
       const key = parse(passphrase)
       if (!(key instanceof Error)) return key
     }
-    throw failure(`the passphrase was wrong ${tries} times`)
+    throw failure(`the passphrase was wrong ${maxAttempts} times`)
   }
 
   private inTurn<T>(ask: () => Promise<T>): Promise<T> {
-    const answer = this.asking.then(ask)
+    const answer = this.lastAnswer.then(ask)
     // The caller handles a failure; the next question is asked anyway.
-    this.asking = answer.catch(() => undefined)
+    this.lastAnswer = answer.catch(() => undefined)
     return answer
   }
 }
@@ -142,28 +142,28 @@ class KeyFile implements OfferedKey {
   readonly name: string
   readonly key: ParsedKey
   /** Returns the private key; null where there is only the public one. */
-  readonly open: (() => Promise<ParsedKey>) | null
+  readonly openPrivate: (() => Promise<ParsedKey>) | null
 
   constructor(path: string, key: ParsedKey, open: (() => Promise<ParsedKey>) | null) {
     this.name = path
     this.key = key
-    this.open = open
+    this.openPrivate = open
   }
 
   async sign(data: Buffer, hash?: string): Promise<Buffer> {
-    const signature: Buffer | Error | undefined = (await this.open?.())?.sign(data, hash)
+    const signature: Buffer | Error | undefined = (await this.openPrivate?.())?.sign(data, hash)
     if (!Buffer.isBuffer(signature)) throw signature ?? new Error('there is no private key')
     return signature
   }
 }
 
 /** Combines a key of the agent with its file, as the agent may be gone before it signs. Null: no file has the key. */
-function orByFile(offer: OfferedKey, file: KeyFile | undefined): OfferedKey | null {
-  if (!file?.open) return file ? offer : null
+function withFileFallback(offer: OfferedKey, file: KeyFile | undefined): OfferedKey | null {
+  if (!file?.openPrivate) return file ? offer : null
   return { ...offer, sign: (data, hash) => offer.sign(data, hash).catch(() => file.sign(data, hash)) }
 }
 
-const same = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(other.getPublicSSH())
+const isSameKey = (one: ParsedKey, other: ParsedKey) => one.getPublicSSH().equals(other.getPublicSSH())
 
 /** Offers the keys to ssh2 one after the other; a passphrase is requested only once the host accepts the key. */
 export function asAgent(
@@ -183,7 +183,7 @@ export function asAgent(
     sign(key: ParsedKey, data: Buffer, ...rest: unknown[]) {
       const answer = rest.pop() as (error: Error | null, signature?: Buffer) => void
       const { hash } = (rest[0] ?? {}) as { readonly hash?: 'sha1' | 'sha256' | 'sha512' }
-      const offer = offers.find((other) => same(other.key, key))
+      const offer = offers.find((other) => isSameKey(other.key, key))
       Promise.resolve(offer?.sign(data, hash)).then(
         (signature) => {
           if (offer) onEvent.signed(offer.name)
@@ -207,12 +207,12 @@ function unwrapKey(key: ParsedKey | Error | (ParsedKey | Error)[]): ParsedKey | 
 /** Bytes. */
 const longestKey = 1 << 20
 
-/** Reads a key file, or as with ssh its public key where only that exists; `others`: other accounts can read it. */
-function readKey(path: string): { readonly text: Buffer; readonly others: boolean } {
+/** Reads a key file, or as with ssh its public key if only that exists. */
+function readKey(path: string): { readonly text: Buffer; readonly isOpenToOthers: boolean } {
   const file = !existsSync(path) && existsSync(`${path}.pub`) ? `${path}.pub` : path
   try {
     const { mode, uid } = statSync(file)
-    return { text: readInputFile(file, longestKey), others: (mode & 0o077) !== 0 && uid === process.getuid?.() }
+    return { text: readInputFile(file, longestKey), isOpenToOthers: (mode & 0o077) !== 0 && uid === process.getuid?.() }
   } catch (thrown) {
     throw notReadable(file, failureReason(thrown, file))
   }
@@ -221,10 +221,10 @@ function readKey(path: string): { readonly text: Buffer; readonly others: boolea
 const notReadable = (path: string, why: string, hint = 'name a private key that you may read') =>
   new ConvergeError(`${path}: ${why}`, { code: 'KEY_NOT_READABLE', usage: true, hint })
 
-const onToken = 'name a key that is in a file or an agent; one in a PIV token signs through ssh-agent (ssh-add -s)'
+const tokenHint = 'name a key that is in a file or an agent; one in a PIV token signs through ssh-agent (ssh-add -s)'
 
 /** Returns the type of a private key in OpenSSH's own format, or of a public key. */
-function typeOf(text: Buffer): string | undefined {
+function keyTypeOf(text: Buffer): string | undefined {
   return (publicPart(text) ?? text.toString('utf8', 0, 200).trim()).split(/\s/)[0]
 }
 

@@ -30,7 +30,7 @@ export function parseJump(chain: string): Jump | null {
 }
 
 /** Returns the first hop that is malformed or appears twice in the chain; null for a valid chain. */
-export function wrongHop(chain: string): string | null {
+export function invalidHop(chain: string): string | null {
   if (chain.toLowerCase() === 'none') return null
   const visited = new Set<string>()
   for (const hop of chain.split(',').map((one) => one.trim())) {

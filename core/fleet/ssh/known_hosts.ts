@@ -4,7 +4,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from '
 import { dirname } from 'node:path'
 import { readInputFile } from '../../host/input_file.ts'
 import { ConvergeError, failureReason, type SourceLocation } from '../../model/errors.ts'
-import { fitsAny } from './patterns.ts'
+import { matchesPatterns } from './patterns.ts'
 import { keyType } from './wire.ts'
 
 export interface KnownHostLine {
@@ -46,8 +46,8 @@ export function parseKnownHosts(text: string, file: string): KnownHosts {
     const marker = fields[0]?.startsWith('@') ? fields.shift()?.slice(1) : null
     const [hosts, type, base64] = fields
     const key = Buffer.from(base64 ?? '', 'base64')
-    const sound = marker === null || marker === 'cert-authority' || marker === 'revoked'
-    if (!sound || hosts === undefined || key.length === 0 || keyType(key) !== type)
+    const hasValidMarker = marker === null || marker === 'cert-authority' || marker === 'revoked'
+    if (!hasValidMarker || hosts === undefined || key.length === 0 || keyType(key) !== type)
       unreadable.push({ file, line: index + 1 })
     else lines.push({ file, line: index + 1, marker, hosts, key })
   }
@@ -65,7 +65,7 @@ export function readKnownHosts(files: readonly string[]): KnownHosts {
     } catch (thrown) {
       const { code } = thrown as NodeJS.ErrnoException
       if (code === 'ENOENT' || code === 'ENOTDIR') return { lines: [], unreadable: [] }
-      throw unusable(file, 'it cannot be read', thrown)
+      throw unusableFile(file, 'it cannot be read', thrown)
     }
   })
   return { lines: all.flatMap(({ lines }) => lines), unreadable: all.flatMap(({ unreadable }) => unreadable) }
@@ -76,7 +76,7 @@ export function readKnownHosts(files: readonly string[]): KnownHosts {
  * @param name the host as known_hosts writes it, `[address]:port` where the port is not 22
  */
 export function isAbout({ hosts }: Pick<KnownHostLine, 'hosts'>, name: string): boolean {
-  if (!hosts.startsWith('|')) return fitsAny(hosts.split(','), name)
+  if (!hosts.startsWith('|')) return matchesPatterns(hosts.split(','), name)
   const [, version, salt, hash] = hosts.split('|')
   if (version !== '1' || salt === undefined || hash === undefined) return false
   const expected = Buffer.from(hash, 'base64')
@@ -92,7 +92,7 @@ const hashOf = (name: string, salt: Buffer) => createHmac('sha1', salt).update(n
  * @param names of the host, the one that its key is stored under first. The others (an address without its port) may
  * have the key as well; another key under those is no contradiction.
  */
-export function judge(known: readonly KnownHostLine[], names: readonly string[], key: Buffer): Verdict {
+export function searchKey(known: readonly KnownHostLine[], names: readonly string[], key: Buffer): Verdict {
   const about = known.filter((line) => names.some((name) => isAbout(line, name)))
   const revoked = about.find((line) => line.marker === 'revoked' && line.key.equals(key))
   if (revoked) return { is: 'revoked', line: revoked }
@@ -105,7 +105,7 @@ export function judge(known: readonly KnownHostLine[], names: readonly string[],
 
 /** Returns the line that revokes a key for a host, for example the key of an authority. */
 export function revokedBy(known: readonly KnownHostLine[], names: readonly string[], key: Buffer) {
-  const verdict = judge(known, names, key)
+  const verdict = searchKey(known, names, key)
   return verdict.is === 'revoked' ? verdict.line : null
 }
 
@@ -126,10 +126,10 @@ export function algorithmsFor(types: Iterable<string>): string[] {
 }
 
 /** Returns the types of the known keys of a host, in the order of the files. */
-export function typesKnown(known: readonly KnownHostLine[], names: readonly string[]): string[] {
-  const plain = known.filter(({ marker }) => marker === null)
+export function knownKeyTypes(known: readonly KnownHostLine[], names: readonly string[]): string[] {
+  const keyLines = known.filter(({ marker }) => marker === null)
   for (const name of names) {
-    const about = plain.filter((line) => isAbout(line, name))
+    const about = keyLines.filter((line) => isAbout(line, name))
     if (about.length > 0) return about.flatMap(({ key }) => keyType(key) ?? [])
   }
   return []
@@ -148,16 +148,16 @@ export function appendKnownHost(file: string, name: string, key: Buffer, options
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
     const descriptor = openSync(file, 'a+', 0o600)
     try {
-      writeSync(descriptor, endsInTheMiddle(descriptor) ? `\n${row}` : row)
+      writeSync(descriptor, endsWithoutLineEnd(descriptor) ? `\n${row}` : row)
     } finally {
       closeSync(descriptor)
     }
   } catch (thrown) {
-    throw unusable(file, 'the key of a new host cannot be stored', thrown)
+    throw unusableFile(file, 'the key of a new host cannot be stored', thrown)
   }
 }
 
-const unusable = (file: string, what: string, thrown: unknown) =>
+const unusableFile = (file: string, what: string, thrown: unknown) =>
   new ConvergeError(`${file}: ${what}: ${failureReason(thrown, file)}`, {
     code: 'KNOWN_HOSTS_UNUSABLE',
     usage: true,
@@ -165,7 +165,7 @@ const unusable = (file: string, what: string, thrown: unknown) =>
     cause: thrown,
   })
 
-function endsInTheMiddle(descriptor: number): boolean {
+function endsWithoutLineEnd(descriptor: number): boolean {
   const { size } = fstatSync(descriptor)
   const last = Buffer.alloc(1)
   return size > 0 && readSync(descriptor, last, 0, 1, size - 1) === 1 && last.toString() !== '\n'

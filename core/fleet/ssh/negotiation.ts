@@ -43,7 +43,7 @@ function parseOffer(packet: Buffer): Algorithms | null {
   // The message number and 16 random bytes come first.
   const reader = new WireReader(packet.subarray(17))
   try {
-    const list = () => reader.text().split(',').filter(isAlgorithmName).slice(0, longestList)
+    const list = () => reader.text().split(',').filter(isAlgorithmName).slice(0, maxListLength)
     const [kex, serverHostKey, cipher, fromHost, hmac, macFromHost, compress, compressFromHost] = Array.from(
       { length: 8 },
       list,
@@ -67,7 +67,7 @@ function parseOffer(packet: Buffer): Algorithms | null {
 const isAlgorithmName = (name: string) => /^[!-~]{1,64}$/.test(name)
 
 /** An sshd offers about 10 of each kind. */
-const longestList = 40
+const maxListLength = 40
 
 /** Protocol extensions in the list of key exchange algorithms, which are not algorithms. */
 const isMarker = (name: string) => /^(ext-info-|kex-strict-)/.test(name)
@@ -84,7 +84,7 @@ const nouns: Readonly<Record<AlgorithmKind, string>> = {
 const isAuthenticated = (cipher: string) => /gcm|poly1305/.test(cipher)
 
 /** Returns the kinds for which the host and converge have no algorithm in common. */
-export function kindsInDispute(local: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
+export function kindsWithoutCommonAlgorithm(local: Algorithms, host: Algorithms): readonly AlgorithmKind[] {
   const common = (kind: AlgorithmKind) => local[kind].find((name) => host[kind].includes(name))
   const cipher = common('cipher')
   // Without a common cipher no MAC is missing: the cipher in the hint needs none.
@@ -102,7 +102,7 @@ export interface Negotiation {
 /** @returns null where the lists do not explain the failure */
 export function noCommonAlgorithm(target: SshTarget, negotiation: Negotiation, cause: unknown): ConvergeError | null {
   const { local, host } = negotiation
-  const kinds = kindsInDispute(local, host)
+  const kinds = kindsWithoutCommonAlgorithm(local, host)
   if (kinds.length === 0) return null
   const reasons = kinds.map((kind) => {
     const choice = target.algorithms[kind]

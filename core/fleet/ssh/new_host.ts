@@ -63,7 +63,7 @@ export async function publicKeysIn(file: string): Promise<string[]> {
  * Refuses a host whose key is in known_hosts: the new key would be rejected as a changed one.
  * @throws HOST_KEY_KNOWN
  */
-export function refuseKnown(target: SshTarget): void {
+export function refuseKnownHost(target: SshTarget): void {
   const { user: userFiles, system } = target.knownHosts
   const known = readKnownHosts([...userFiles, ...system]).lines.find(
     (line) => line.marker === null && target.knownAs.some((name) => isAbout(line, name)),
@@ -92,7 +92,7 @@ export async function newHostKey(comment: string): Promise<HostKeyPair> {
  * @returns the file in which it is stored
  * @throws KNOWN_HOSTS_UNUSABLE
  */
-export function noteHostKey(target: SshTarget, key: HostKeyPair): string {
+export function storeHostKey(target: SshTarget, key: HostKeyPair): string {
   const [file] = target.knownHosts.user
   if (file === undefined)
     throw new ConvergeError('there is no file of known hosts', {

@@ -1,7 +1,7 @@
 /** Matches the patterns of ssh_config(5) and known_hosts: `*`, `?`, and `!` for exclusions. */
 
 /** Decides whether one pattern without `!` matches the whole text. */
-export function fits(pattern: string, text: string, { caseSensitive = false } = {}): boolean {
+export function matchesPattern(pattern: string, text: string, { caseSensitive = false } = {}): boolean {
   const source = pattern
     .replace(/[.+^${}()|[\]\\]/g, '\\$&')
     .replace(/\*+/g, '.*')
@@ -10,8 +10,12 @@ export function fits(pattern: string, text: string, { caseSensitive = false } = 
 }
 
 /** Decides whether a list of patterns matches a text: one must match, and no negated one may match. */
-export function fitsAny(patterns: readonly string[], text: string, options: { caseSensitive?: boolean } = {}): boolean {
+export function matchesPatterns(
+  patterns: readonly string[],
+  text: string,
+  options: { caseSensitive?: boolean } = {},
+): boolean {
   const negated = patterns.filter((pattern) => pattern.startsWith('!'))
-  if (negated.some((pattern) => fits(pattern.slice(1), text, options))) return false
-  return patterns.some((pattern) => !pattern.startsWith('!') && fits(pattern, text, options))
+  if (negated.some((pattern) => matchesPattern(pattern.slice(1), text, options))) return false
+  return patterns.some((pattern) => !pattern.startsWith('!') && matchesPattern(pattern, text, options))
 }

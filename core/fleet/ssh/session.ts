@@ -41,15 +41,15 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
   return new Promise((resolve, reject) => {
     let phase = 'the host sent no SSH greeting or key'
     let passphrase: unknown = null
-    let over = false
-    let proved = false
+    let isOver = false
+    let isHostVerified = false
     const methods: string[] = []
     const acceptedMethods: string[] = []
-    const unsigned: string[] = []
+    const signFailures: string[] = []
     const deadline = new Deadline(seconds * 1000, () => fail(noAnswer(target, seconds, phase)))
     const finish = (act: () => void) => {
-      if (over) return
-      over = true
+      if (isOver) return
+      isOver = true
       deadline.stop()
       act()
     }
@@ -59,17 +59,17 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
         stream.destroy()
       })
     const tried = offers.offers.map(({ name }) => name)
-    const agent = asAgent(ssh2, patient(offers.offers, deadline), {
+    const agent = asAgent(ssh2, pauseWhileSigning(offers.offers, deadline), {
       // The host requests a signature only for a key that it accepts.
       signed: (name) => acceptedMethods.push(name),
       failed: (error) => {
         if (error instanceof ConvergeError) passphrase ??= error
-        else unsigned.push((error as Error).message)
+        else signFailures.push((error as Error).message)
       },
     })
     const host = new OfferReader()
     const { user } = target
-    const ways: AnyAuthMethod[] = [
+    const remainingMethods: AnyAuthMethod[] = [
       ...(tried.length > 0 ? [{ type: 'agent', username: user, agent } as const] : []),
       // Never succeeds, but makes the host list its authentication methods. ssh2 ignores that list after a key.
       { type: 'none', username: user },
@@ -88,20 +88,20 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
             tried,
             taken: acceptedMethods,
             methods,
-            notes: [...unsigned, ...offers.notes, ...hostMessage],
+            notes: [...signFailures, ...offers.notes, ...hostMessage],
           }),
       )
     })
-    client.once('close', () => fail(connectFailed(target, proved ? closedAtLogin : closedEarly)))
+    client.once('close', () => fail(connectFailed(target, isHostVerified ? closedAtLogin : closedEarly)))
     const readOffer = (chunk: Buffer) => host.add(chunk)
     client.once('handshake', () => {
       stream.off('data', readOffer)
-      proved = true
+      isHostVerified = true
       phase = 'the host answers, but lets nobody in'
     })
     client.once('ready', () => {
       try {
-        check.proved()
+        check.storeIfNew()
         finish(() => resolve(new OpenSession(target, client, stream, interval, count)))
       } catch (thrown) {
         fail(thrown)
@@ -124,11 +124,11 @@ export function handshake(ssh2: Ssh2, stream: Stream, options: HandshakeOptions)
           },
         )
       },
-      authHandler: (left, _partial, next) => {
-        if (left) methods.splice(0, methods.length, ...left)
-        const way = ways.shift()
+      authHandler: (allowed, _partial, next) => {
+        if (allowed) methods.splice(0, methods.length, ...allowed)
+        const method = remainingMethods.shift()
         // The types do not know that `false` ends the login.
-        next(way ?? (false as never))
+        next(method ?? (false as never))
       },
       readyTimeout: 0,
       keepaliveInterval: interval * 1000,
@@ -149,7 +149,7 @@ function negotiationFailure(options: HandshakeOptions, host: Algorithms | null, 
 }
 
 /** Pauses the deadline while the operator types a passphrase. */
-function patient(offers: readonly OfferedKey[], deadline: Deadline): OfferedKey[] {
+function pauseWhileSigning(offers: readonly OfferedKey[], deadline: Deadline): OfferedKey[] {
   return offers.map((offer) => ({
     key: offer.key,
     name: offer.name,
@@ -169,7 +169,7 @@ class OpenSession implements Session {
   private readonly listeners = new Set<(error: ConvergeError) => void>()
   private closing = false
   private settle: (end: ConvergeError | null) => void = () => undefined
-  private silent = 0
+  private silentIntervals = 0
   private readonly timer: NodeJS.Timeout
 
   constructor(target: SshTarget, client: Client, stream: Stream, interval: number, count: number) {
@@ -182,10 +182,10 @@ class OpenSession implements Session {
     client.on('error', (error) => this.end(error.message, error))
     client.once('close', () => this.end('the host has closed it'))
     stream.on('data', () => {
-      this.silent = 0
+      this.silentIntervals = 0
     })
     this.timer = setInterval(() => {
-      if (++this.silent > count) this.end(`the host has been silent for ${Math.round(interval * count)} s`)
+      if (++this.silentIntervals > count) this.end(`the host has been silent for ${Math.round(interval * count)} s`)
     }, interval * 1000)
   }
 
@@ -197,19 +197,19 @@ class OpenSession implements Session {
 
   forward(target: SshTarget, seconds: number): Promise<Duplex> {
     return new Promise((resolve, reject) => {
-      const forget = this.onLost(reject)
-      let late = false
+      const unsubscribe = this.onLost(reject)
+      let hasTimedOut = false
       const timer = setTimeout(() => {
-        late = true
-        forget()
+        hasTimedOut = true
+        unsubscribe()
         reject(noAnswer(target, seconds, 'there is no answer'))
       }, seconds * 1000)
       if (this.lost) return clearTimeout(timer)
       this.client.forwardOut('127.0.0.1', 0, target.address, target.port, (error, channel) => {
         clearTimeout(timer)
-        forget()
+        unsubscribe()
         if (error) reject(connectFailed(target, error))
-        else if (late) channel.destroy()
+        else if (hasTimedOut) channel.destroy()
         else resolve(channel)
       })
     })

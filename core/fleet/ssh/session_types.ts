@@ -1,5 +1,4 @@
 /** Defines the session of an SSH connection, and its stream. */
-
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'ssh2'

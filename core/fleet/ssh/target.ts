@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { expandHome } from '../../host/home_path.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { type AlgorithmChoices, algorithmKeywords, algorithmKinds } from './algorithms.ts'
-import { invalid } from './config_error.ts'
+import { configError } from './config_error.ts'
 import { jumpHint, parseJump } from './jump.ts'
 import type { HostSettings, Setting, UserConfig } from './user_config.ts'
 
@@ -62,7 +62,7 @@ export interface SshTarget {
  * Files that ssh(1) tries by default. The last two cannot be offered here; they are listed so that the error explains
  * that.
  */
-const usualKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
+const defaultKeys = ['id_ed25519', 'id_ecdsa', 'id_rsa', 'id_ed25519_sk', 'id_ecdsa_sk']
 
 /**
  * Resolves a host. StrictHostKeyChecking is ignored: the command line decides for all hosts whether to accept an
@@ -96,7 +96,7 @@ function targetOf(host: HostAddress, config: UserConfig, before: readonly string
   const path = (setting: Setting | undefined, value?: string) => {
     const expanded = expandTokens(setting, tokens, value)
     if (setting === undefined || expanded === undefined) return undefined
-    if (/^~[^/]/.test(expanded)) throw invalid(setting.source, `${expanded}: converge expands ~/ only`)
+    if (/^~[^/]/.test(expanded)) throw configError(setting.source, `${expanded}: converge expands ~/ only`)
     return expandHome(withVariables(expanded, setting), config.home)
   }
   const files = (keyword: string, usual: readonly string[]) => {
@@ -149,7 +149,7 @@ function identitiesOf(
   const fromStack: Identity[] = identity ? [{ file: resolve(expandHome(identity, config.home)), from: 'stack' }] : []
   const configured = settings.get('identityfile')?.flatMap((line) => path(line) ?? [])
   const named = configured?.filter((file) => file !== 'none').map((file) => ({ file, from: 'config' as const }))
-  const usual = usualKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
+  const usual = defaultKeys.map((name) => ({ file: join(config.home, '.ssh', name), from: 'default' as const }))
   const rest = named ?? (identity ? [] : usual)
   return [...fromStack, ...rest.filter(({ file }) => file !== fromStack[0]?.file)]
 }
@@ -174,18 +174,18 @@ function jumpOf(
   const chain = host.jump ?? (configured?.toLowerCase() === 'none' ? undefined : configured)
   const command = settings.get('proxycommand')?.[0]
   if (chain === undefined && command && command.values[0]?.toLowerCase() !== 'none')
-    throw invalid(
+    throw configError(
       command.source,
       'ProxyCommand is not followed here: name the host to go through (ProxyJump, or `jump`)',
     )
   if (chain === undefined || chain.toLowerCase() === 'none') return null
   const fail = (why: string) =>
     host.jump === undefined && setting
-      ? invalid(setting.source, why)
+      ? configError(setting.source, why)
       : new ConvergeError(`host ${host.name}: jump: ${why}`, { code: 'BAD_ADDRESS', usage: true, hint: jumpHint })
-  const way = parseJump(chain)
-  if (way === null) throw fail(`'${chain}' is not a list of jump hosts`)
-  const { last, user, address, port, before: hops } = way
+  const parsedChain = parseJump(chain)
+  if (parsedChain === null) throw fail(`'${chain}' is not a list of jump hosts`)
+  const { last, user, address, port, before: hops } = parsedChain
   if (before.includes(last)) throw fail(`${[...before, last].join(' goes through ')}`)
   const jump: HostAddress = {
     name: address,
@@ -202,14 +202,14 @@ function portOf(setting: Setting | undefined): number | undefined {
   if (!setting) return undefined
   const [value = ''] = setting.values
   if (/^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535) return Number(value)
-  throw invalid(setting.source, `Port ${value}: expected a number from 1 to 65535`)
+  throw configError(setting.source, `Port ${value}: expected a number from 1 to 65535`)
 }
 
 function flag(setting: Setting | undefined): boolean {
   const [value = 'no'] = setting?.values ?? []
   if (/^(yes|true)$/i.test(value)) return true
   if (setting === undefined || /^(no|false)$/i.test(value)) return false
-  throw invalid(setting.source, `'${value}': expected yes or no`)
+  throw configError(setting.source, `'${value}': expected yes or no`)
 }
 
 const secondsOf: Readonly<Record<string, number>> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
@@ -219,7 +219,7 @@ function seconds(setting: Setting | undefined): number | null {
   const value = setting?.values[0]
   if (setting === undefined || value === undefined || value === 'none') return null
   if (!/^(\d+[smhdw]?)+$/i.test(value))
-    throw invalid(setting.source, `'${value}': expected a time such as 30, 5s or 1m30s, or none`)
+    throw configError(setting.source, `'${value}': expected a time such as 30, 5s or 1m30s, or none`)
   let total = 0
   for (const [, count, unit = ''] of value.matchAll(/(\d+)([smhdw]?)/gi))
     total += Number(count) * (secondsOf[unit.toLowerCase()] ?? 1)
@@ -235,10 +235,11 @@ function expandTokens(
 ): string | undefined {
   if (!setting || value === undefined) return undefined
   return value.replace(/%(.?)/g, (_all, letter: string) => {
-    const put = letter === '%' ? '%' : tokens[letter]
+    const expansion = letter === '%' ? '%' : tokens[letter]
     const known = Object.keys(tokens).map((one) => `%${one}`)
-    if (put === undefined) throw invalid(setting.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
-    return put
+    if (expansion === undefined)
+      throw configError(setting.source, `%${letter} is not known here, only %% ${known.join(' ')}`)
+    return expansion
   })
 }
 
@@ -246,7 +247,7 @@ function expandTokens(
 function withVariables(path: string, { source }: Setting): string {
   return path.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
     const value = process.env[name]
-    if (value === undefined) throw invalid(source, `the environment variable ${name} is not set`)
+    if (value === undefined) throw configError(source, `the environment variable ${name} is not set`)
     return value
   })
 }

@@ -2,7 +2,7 @@
 import { homedir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describeLocation, type SourceLocation } from '../../model/errors.ts'
-import { invalid } from './config_error.ts'
+import { configError } from './config_error.ts'
 import { type ConfigLine, type Context, readConfigFiles, type Section } from './config_file.ts'
 
 export interface Setting {
@@ -68,7 +68,7 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
   const { agent = process.env.SSH_AUTH_SOCK || null } = options
   const files = [join(home, '.ssh/config'), systemFile].map((file) => ({ file, base: dirname(file) }))
   const { sections, hasFinal } = readConfigFiles(files, home)
-  check(sections)
+  refuseSuperfluousValues(sections)
   const warnings = new Set<string>()
   return {
     home,
@@ -85,12 +85,12 @@ export async function readUserConfig(options: UserConfigOptions = {}): Promise<U
 }
 
 /** Rejects superfluous values in any section, as ssh does. */
-function check(sections: readonly Section[]): void {
+function refuseSuperfluousValues(sections: readonly Section[]): void {
   for (const { lines } of sections)
     for (const line of lines) {
-      if (!('keyword' in line)) check(line)
+      if (!('keyword' in line)) refuseSuperfluousValues(line)
       else if (singleKeywords.has(line.keyword) && line.values.length > 1)
-        throw invalid(line.source, `${line.keyword} has more than one value: ${line.values.join(' ')}`)
+        throw configError(line.source, `${line.keyword} has more than one value: ${line.values.join(' ')}`)
     }
 }
 
@@ -120,11 +120,11 @@ class Collector {
       const { original, localUser } = this
       if (!when({ original, localUser, hostname: this.hostname(), user, ...pass })) continue
       if (unsupported) this.warnOfSection(unsupported, lines)
-      else for (const line of lines) this.take(line, pass)
+      else for (const line of lines) this.addLine(line, pass)
     }
   }
 
-  private take(line: Section['lines'][number], pass: Pick<Context, 'host' | 'final'>): void {
+  private addLine(line: Section['lines'][number], pass: Pick<Context, 'host' | 'final'>): void {
     if (!('keyword' in line)) return this.collect(line, pass)
     const { keyword, values, source } = line
     // The second pass matches the HostName of the first.

@@ -4,11 +4,11 @@ import { domainToASCII } from 'node:url'
 import type { ConvergeError } from '../../model/errors.ts'
 import type { NodeWarning } from '../../node/layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { isLost, problemAt, type Search } from './external_values.ts'
+import { isUnread, problemAt, type Search } from './external_values.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
-type Where = Pick<Search, 'locate' | 'lost'>
+type Where = Pick<Search, 'locate' | 'unreadPaths'>
 type GivenHost = StackContent['hosts'][string]
 
 const dnsName =
@@ -23,7 +23,7 @@ export function addressProblems(host: GivenHost, path: KeyPath, where: Where): C
   const refuse = (key: string, reason: string, hint: string) =>
     problemAt(`${formatPath([...path, key])}: ${reason}`, locate([...path, key]), hint)
   const problems: ConvergeError[] = []
-  if (!isHostAddress(address) && !isLost([...path, 'address'], where))
+  if (!isHostAddress(address) && !isUnread([...path, 'address'], where))
     problems.push(refuse('address', `${JSON.stringify(address)} is not a host address`, hintFor(address)))
   for (const key of ['private_ip', 'ip'] as const) {
     const ip = host[key]
@@ -59,10 +59,10 @@ function normalizeAddress(address: string): string {
 }
 
 /** Finds hosts with the same address, port and jump host: they are one host under two names. */
-export function twins({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
+export function twinProblems({ hosts, ssh }: StackContent, where: Where): ConvergeError[] {
   const { locate } = where
   const owners = new Map<string, string>()
-  const isKnown = (name: string) => !['address', 'port', 'jump'].some((key) => isLost(['hosts', name, key], where))
+  const isKnown = (name: string) => !['address', 'port', 'jump'].some((key) => isUnread(['hosts', name, key], where))
   return Object.entries(hosts).flatMap(([name, host]) => {
     if (!isKnown(name)) return []
     const port = host.port ?? ssh?.port ?? 22

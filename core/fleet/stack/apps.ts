@@ -17,7 +17,7 @@ const stackPaths: Readonly<Record<string, KeyPath>> = {
 }
 
 /** Returns the path within an app of the stack file for a path below `deploy.<app>`. */
-export function placeInApp(path: KeyPath): KeyPath {
+export function stackFilePath(path: KeyPath): KeyPath {
   const [first = '', second] = path
   if (first === 'scm' && second === 'scm_type') return ['scm', 'type']
   return stackPaths[first] ?? path

@@ -4,17 +4,17 @@ import type { ConvergeError } from '../../model/errors.ts'
 import { nearest } from '../../model/nearest.ts'
 import type { NodeWarning } from '../../node/layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
-import { jumpHint, wrongHop } from '../ssh/jump.ts'
-import { addressProblems, twins } from './addresses.ts'
-import { isLost, problemAt, type Search, unreadable } from './external_values.ts'
+import { invalidHop, jumpHint } from '../ssh/jump.ts'
+import { addressProblems, twinProblems } from './addresses.ts'
+import { isUnread, problemAt, type Search, unreadable } from './external_values.ts'
 import { commandProblems } from './health_command.ts'
 import { absolutePath } from './input_paths.ts'
 import type { StackContent } from './schema.ts'
 
-type Where = Pick<Search, 'locate' | 'directory' | 'lost' | 'absent'>
+type CheckContext = Pick<Search, 'locate' | 'directory' | 'unreadPaths' | 'absent'>
 
 /** Returns the stack's recipes as absolute paths; a missing one is reported and left out. */
-export function recipeProblems({ recipes = [] }: StackContent, search: Search): string[] {
+export function checkedRecipes({ recipes = [] }: StackContent, search: Search): string[] {
   return recipes.flatMap((recipe, index) => {
     const absolute = absolutePath(recipe, search.directory)
     if (existsSync(absolute)) return [absolute]
@@ -50,13 +50,15 @@ export function layerProblems(
   { layers, apps = {} }: StackContent,
   roles: KnownNames | null,
   names: GivenNames,
-  where: Where,
+  where: CheckContext,
 ): ConvergeError[] {
   const problems: ConvergeError[] = []
   for (const [name, layer] of Object.entries(layers))
     problems.push(...unknownNames(layer.roles ?? [], ['layers', name, 'roles'], 'role', roles, where))
   for (const [name, app] of Object.entries(apps)) {
-    problems.push(...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', whole(names.layers), where))
+    problems.push(
+      ...unknownNames(app.layers ?? [], ['apps', name, 'layers'], 'layer', completeNames(names.layers), where),
+    )
     problems.push(...appProblems(name, app, where))
   }
   return problems
@@ -67,7 +69,7 @@ function unknownNames(
   path: KeyPath,
   what: string,
   known: KnownNames | null,
-  { locate }: Where,
+  { locate }: CheckContext,
 ): ConvergeError[] {
   if (known === null) return []
   return names.flatMap((name, index) => {
@@ -80,15 +82,15 @@ function unknownNames(
   })
 }
 
-function whole(names: readonly string[] | null): KnownNames | null {
+function completeNames(names: readonly string[] | null): KnownNames | null {
   return names === null ? null : { names, isComplete: true }
 }
 
-function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps']>[string], where: Where) {
+function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps']>[string], where: CheckContext) {
   const { locate } = where
   const problems: ConvergeError[] = []
   const path = ['apps', name]
-  const isMissing = (value: unknown, ...keys: string[]) => value === undefined && !isLost([...path, ...keys], where)
+  const isMissing = (value: unknown, ...keys: string[]) => value === undefined && !isUnread([...path, ...keys], where)
   if (isMissing(scm?.repository, 'scm', 'repository'))
     problems.push(
       problemAt(
@@ -109,7 +111,7 @@ function appProblems(name: string, { scm, ssl }: NonNullable<StackContent['apps'
  * Checks the hosts, their layers, keys and jump hosts.
  * @param names names in the file
  */
-export function hostProblems(content: StackContent, names: GivenNames, where: Where): ConvergeError[] {
+export function hostProblems(content: StackContent, names: GivenNames, where: CheckContext): ConvergeError[] {
   const { hosts, ssh } = content
   const known = names.layers
   const problems: ConvergeError[] = []
@@ -120,8 +122,8 @@ export function hostProblems(content: StackContent, names: GivenNames, where: Wh
   for (const [name, host] of Object.entries(hosts)) {
     const path = ['hosts', name]
     problems.push(...addressProblems(host, path, where))
-    problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', whole(known), where))
-    if (host.layers.length === 0 && !isLost([...path, 'layers'], where))
+    problems.push(...unknownNames(host.layers, [...path, 'layers'], 'layer', completeNames(known), where))
+    if (host.layers.length === 0 && !isUnread([...path, 'layers'], where))
       problems.push(
         problemAt(
           `${formatPath(path)} is in no layer`,
@@ -134,18 +136,18 @@ export function hostProblems(content: StackContent, names: GivenNames, where: Wh
   }
   problems.push(...jumpProblems(ssh?.jump, ['ssh', 'jump'], where))
   if (ssh?.identity !== undefined) problems.push(...keyProblems(ssh.identity, ['ssh', 'identity'], where))
-  problems.push(...twins(content, where))
+  problems.push(...twinProblems(content, where))
   return problems
 }
 
-function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: Where): ConvergeError[] {
-  const wrong = jump === undefined ? null : wrongHop(jump)
+function jumpProblems(jump: string | undefined, path: KeyPath, { locate }: CheckContext): ConvergeError[] {
+  const wrong = jump === undefined ? null : invalidHop(jump)
   if (wrong === null) return []
   return [problemAt(`${formatPath(path)}: invalid jump host ${JSON.stringify(wrong)}`, locate(path), jumpHint)]
 }
 
 /** Checks that a key can be read; otherwise the rollout would fail at its first connection. */
-function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeError[] {
+function keyProblems(identity: string, path: KeyPath, where: CheckContext): ConvergeError[] {
   const absolute = absolutePath(identity, where.directory)
   // A public key is enough where an agent has the private key.
   const file = existsSync(absolute) || !existsSync(`${absolute}.pub`) ? absolute : `${absolute}.pub`
@@ -163,14 +165,14 @@ function keyProblems(identity: string, path: KeyPath, where: Where): ConvergeErr
 }
 
 /** Checks the health settings, so that a mistake does not appear in the middle of a rollout. */
-export function healthProblems({ health }: StackContent, where: Where): ConvergeError[] {
+export function healthProblems({ health }: StackContent, where: CheckContext): ConvergeError[] {
   if (health === undefined) return []
   const { locate } = where
   const { url = [], status } = health
-  const many = Array.isArray(url)
+  const isList = Array.isArray(url)
   const wrong = [url].flat().flatMap((one, index) => {
     if (URL.canParse(one) && /^https?:$/.test(new URL(one).protocol)) return []
-    const path = ['health', 'url', ...(many ? [index] : [])]
+    const path = ['health', 'url', ...(isList ? [index] : [])]
     return [problemAt(`${formatPath(path)}: this is not the URL of a page`, locate(path), 'https://shop.example.com/')]
   })
   if (typeof status === 'object' && status.min > status.max) {
@@ -182,7 +184,7 @@ export function healthProblems({ health }: StackContent, where: Where): Converge
 }
 
 /** Warns of layers without hosts, which may be intended. */
-export function layerWarnings({ layers, hosts }: StackContent, { locate }: Where): NodeWarning[] {
+export function layerWarnings({ layers, hosts }: StackContent, { locate }: CheckContext): NodeWarning[] {
   const used = new Set(Object.values(hosts).flatMap((host) => host.layers))
   return Object.keys(layers)
     .filter((name) => !used.has(name))

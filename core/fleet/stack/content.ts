@@ -7,7 +7,7 @@ import { formatPath, hasPath, type KeyPath, valueAt } from '../../node/path.ts'
 import { keyList, problemOf } from '../../node/problems.ts'
 import { validPart } from '../../node/valid_part.ts'
 import type { GivenNames } from './checks.ts'
-import { isLost, problemAt, type Search } from './external_values.ts'
+import { isUnread, problemAt, type Search } from './external_values.ts'
 import { asWritten } from './numbers.ts'
 import { type StackContent, stackShape } from './schema.ts'
 
@@ -47,21 +47,19 @@ function withStandIns(key: string, value: unknown): unknown {
 }
 
 /** Keys whose values become text later. */
-const variables = ['environment', 'database']
+const textMaps = ['environment', 'database']
 
 function isText(path: KeyPath): boolean {
-  return (
-    isVerbatim(stackShape, path) || (path[0] === 'apps' && path.length === 4 && variables.includes(String(path[2])))
-  )
+  return isVerbatim(stackShape, path) || (path[0] === 'apps' && path.length === 4 && textMaps.includes(String(path[2])))
 }
 
 function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, search: Search): void {
   const { path, message, hint, part: what } = problemOf(issue, key, value, stackShape, search.written)
   const found = valueAt(value, path)
   // A value that could not be fetched, or a misspelt key, has been reported.
-  if (found === undefined && (hasPath(value, path) || isLost(path, search))) return
-  search.lost.push(path)
-  if (search.hidden.has(formatPath(path))) {
+  if (found === undefined && (hasPath(value, path) || isUnread(path, search))) return
+  search.unreadPaths.push(path)
+  if (search.secretPaths.has(formatPath(path))) {
     const text = message.replace(/, got .*$/s, ', got a text that is not shown')
     search.problems.push(problemAt(text, search.locate(path, what)))
     return
@@ -71,11 +69,11 @@ function reportIssue(issue: z.core.$ZodIssue, key: string, value: JsonObject, se
 
 /** Returns a hint for a word that means true or false in YAML 1.1. */
 function betterHint(found: unknown, message: string): string | undefined {
-  const word = typeof found === 'string' && message.includes('true') ? words.get(found.toLowerCase()) : undefined
+  const word = typeof found === 'string' && message.includes('true') ? yamlBooleans.get(found.toLowerCase()) : undefined
   return word === undefined ? undefined : `${found} is a text: write ${word}`
 }
 
-const words: ReadonlyMap<string, boolean> = new Map(
+const yamlBooleans: ReadonlyMap<string, boolean> = new Map(
   ['yes', 'on', 'y', 'no', 'off', 'n'].map((word, index) => [word, index < 3]),
 )
 
@@ -86,8 +84,8 @@ function keysBeside(path: KeyPath): string[] {
 
 /** Reports unknown keys; sensitive values among them become secrets. */
 function reportUnknownKeys(value: JsonObject, search: Search): void {
-  const { unknown, more, secrets } = inspect(value, stackShape, new Set())
-  for (const { path, near } of unknown) {
+  const { unknown, unlisted: more, secrets } = inspect(value, stackShape, new Set())
+  for (const { path, suggestion: near } of unknown) {
     // Keys for YAML anchors.
     if (path.length === 1 && String(path[0]).startsWith('x-')) continue
     // Unknown keys of an app are reported with the attributes.
@@ -95,7 +93,7 @@ function reportUnknownKeys(value: JsonObject, search: Search): void {
     const suggestion = near === undefined ? undefined : [...path.slice(0, -1), near]
     const hint = suggestion === undefined ? keyList(keysBeside(path)) : `did you mean ${formatPath(suggestion)}?`
     search.problems.push(problemAt(`${formatPath(path)}: unknown key`, search.locate(path, 'key'), hint))
-    if (suggestion !== undefined && !hasPath(value, suggestion)) search.lost.push(suggestion)
+    if (suggestion !== undefined && !hasPath(value, suggestion)) search.unreadPaths.push(suggestion)
   }
   if (more > 0) search.problems.push(problemAt(moreUnknownMessage(more), search.locate([])))
   for (const one of secrets) search.secrets.add(one)

@@ -8,7 +8,7 @@ import { isObject, type JsonObject } from '../../node/merge.ts'
 import { type Document, documentLayer, draftAttributes } from '../../node/parse_layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { share } from '../../node/shared_values.ts'
-import { withVerbatim } from '../../node/written_numbers.ts'
+import { withVerbatimNumbers } from '../../node/written_numbers.ts'
 import { problemAt, readExternalValues, type Search, unreadable } from './external_values.ts'
 import { absolutePath } from './input_paths.ts'
 import { writtenNumbers } from './numbers.ts'
@@ -26,9 +26,9 @@ export async function customDocuments(
   file: string,
   search: Search,
 ): Promise<Document[]> {
-  const before = search.problems.length
+  const problemsBefore = search.problems.length
   const documents = await documentsIn(value, path, kind, file, search)
-  if (search.problems.length > before) search.lost.push(path)
+  if (search.problems.length > problemsBefore) search.unreadPaths.push(path)
   return documents
 }
 
@@ -40,8 +40,8 @@ async function documentsIn(
   search: Search,
 ): Promise<Document[]> {
   if (value === undefined) return []
-  const many = Array.isArray(value) && !value.every((one) => isObject(one) && 'op' in one)
-  if (many) {
+  const isList = Array.isArray(value) && !value.every((one) => isObject(one) && 'op' in one)
+  if (isList) {
     const all: Document[] = []
     for (const [index, one] of value.entries())
       all.push(...(await documentsIn(one, [...path, index], kind, file, search)))
@@ -63,10 +63,10 @@ async function documentsIn(
 }
 
 async function fileDocument(name: string, path: KeyPath, kind: Document['kind'], search: Search): Promise<Document[]> {
-  const whole = absolutePath(name, search.directory)
+  const fullPath = absolutePath(name, search.directory)
   let text: string
   try {
-    text = utf8Text(readInputFile(whole), name)
+    text = utf8Text(readInputFile(fullPath), name)
   } catch (error) {
     search.problems.push(
       error instanceof ConvergeError && error.code === 'NOT_UTF8' ? error : unreadable(name, path, search, error),
@@ -78,7 +78,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
     search.problems.push(...problems)
     search.warnings.push(...layer.warnings)
     const unresolved = layer.value ?? (layer.patch?.operations as readonly unknown[] | undefined) ?? {}
-    const nestedSearch = { ...search, directory: dirname(whole), locate: layer.locate, lost: [] }
+    const nestedSearch = { ...search, directory: dirname(fullPath), locate: layer.locate, lost: [] }
     const value = await readExternalValues(unresolved, [], nestedSearch)
     if (!isObject(value) && !Array.isArray(value)) {
       const message = `${name}: expected attributes or a JSON Patch, got the text of a file or a variable`
@@ -94,7 +94,7 @@ async function fileDocument(name: string, path: KeyPath, kind: Document['kind'],
   }
 }
 
-/** Validates a document, keeps the spelling of numbers meant as text, and reports invalid patch operations. */
+/** Parses a document, keeps the spelling of numbers in text attributes, and reports the problems. */
 async function checkDocument(
   document: Document,
   numbers: readonly WrittenNumber[],
@@ -102,7 +102,7 @@ async function checkDocument(
 ): Promise<Document[]> {
   try {
     const layer = await documentLayer(document)
-    const { value, patch } = withVerbatim({ ...layer, numbers }, search.schemas())
+    const { value, patch } = withVerbatimNumbers({ ...layer, numbers }, search.schemas())
     return [{ ...document, value: share(value ?? patch?.operations ?? {}) }]
   } catch (error) {
     search.problems.push(...problemsOf(error))

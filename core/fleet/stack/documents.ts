@@ -5,7 +5,7 @@ import type { JsonObject } from '../../node/merge.ts'
 import type { Document } from '../../node/parse_layer.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { jsonCopy, share } from '../../node/shared_values.ts'
-import { placeInApp } from './apps.ts'
+import { stackFilePath } from './apps.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
 /** Role of every host of a stack: the packages and updates of its layers. */
@@ -160,7 +160,7 @@ function placeInFile(stack: Stack, path: KeyPath, what: 'value' | 'key' = 'value
 function placeInStack(stack: Stack, host: StackHost, path: KeyPath, what?: 'value' | 'key'): SourceLocation {
   const [top, second, third, fourth, fifth, ...rest] = path
   if (top === 'deploy' && second !== undefined)
-    return placeInFile(stack, ['apps', second, ...placeInApp(path.slice(2))], what)
+    return placeInFile(stack, ['apps', second, ...stackFilePath(path.slice(2))], what)
   if (top === 'cpu') return placeInFile(stack, ['hosts', host.name, 'cpus'], what)
   if (top === 'converge') return placeInFile(stack, ['layers'])
   if (second === 'stack') return placeInFile(stack, ['name'])

@@ -25,12 +25,12 @@ export interface Search extends ReferenceContext {
   /** Those of `problems` about variables and files that this computer lacks; it may lack the secrets of others. */
   readonly absent: ConvergeError[]
   /** Paths of the stack file whose values were invalid, or could not be read. */
-  readonly lost: KeyPath[]
+  readonly unreadPaths: KeyPath[]
   readonly warnings: NodeWarning[]
-  /** All values that were found: they are masked everywhere. */
+  /** All values that references stand for: they are masked everywhere. */
   readonly secrets: Set<string>
-  /** Paths of the values that were found. */
-  readonly hidden: Set<string>
+  /** Paths of the values in `secrets`. */
+  readonly secretPaths: Set<string>
 }
 
 /** Commands and decryptions that run at the same time. */
@@ -66,7 +66,7 @@ function replaceReferences(value: unknown, path: KeyPath, replace: (reference: F
   return result
 }
 
-function keepSecret(text: string, path: KeyPath, { secrets, hidden }: Search): string {
+function keepSecret(text: string, path: KeyPath, { secrets, secretPaths: hidden }: Search): string {
   secrets.add(text)
   hidden.add(formatPath(path))
   return text
@@ -78,7 +78,7 @@ function reportProblem(reason: unknown, path: KeyPath, search: Search): void {
   const message = `${formatPath(path)}: ${error.message}`
   const source = search.locate(path)
   const problem = new ConvergeError(message, { code: 'INVALID_STACK', source, hint, output, usage: true })
-  search.lost.push(path)
+  search.unreadPaths.push(path)
   if (absentCodes.has(error.code)) addAbsent(problem, search)
   else search.problems.push(problem)
 }
@@ -108,8 +108,8 @@ export function unreadable(
   return problemAt(`${formatPath(path)}: ${message}`, locate(path), hint)
 }
 
-/** Decides whether a value at a path, or a part of it, was invalid or unreadable, and so is no missing value. */
-export function isLost(path: KeyPath, { lost }: Pick<Search, 'lost'>): boolean {
+/** Decides whether a value at a path, or a part of it, was invalid or unreadable, and so is not a missing value. */
+export function isUnread(path: KeyPath, { unreadPaths: lost }: Pick<Search, 'unreadPaths'>): boolean {
   return lost.some((one) => one.every((key, at) => at >= path.length || String(key) === String(path[at])))
 }
 

@@ -13,7 +13,7 @@ import { documentLayer, draftLayer, type LayerDraft } from '../../node/parse_lay
 import { applyPatch, type Patched } from '../../node/patch.ts'
 import { formatPath, type KeyPath } from '../../node/path.ts'
 import { layerThatSet, locateIn } from '../../node/setting_layer.ts'
-import { writtenAt } from '../../node/written_numbers.ts'
+import { writtenNumber } from '../../node/written_numbers.ts'
 import { problemAt, readExternalValues, type Search } from './external_values.ts'
 
 export interface FileOptions {
@@ -42,7 +42,7 @@ export interface StackSource {
 /** @throws ConvergeError, InvalidInput where the file cannot be read */
 export async function openStackFile(file: string, options: FileOptions): Promise<StackSource> {
   const { layer, problems } = await fileLayer(file, options)
-  if (layer.value === null) throw noStack({ file })
+  if (layer.value === null) throw notAStack({ file })
   return { file, layer, problems, environments: Object.keys(environmentsIn(layer.value)) }
 }
 
@@ -53,7 +53,7 @@ function missingRemovals(
   environment: string | undefined,
   { locate }: Layer,
 ): ConvergeError[] {
-  return maps.flatMap((key) => {
+  return entryKeys.flatMap((key) => {
     const [entries, existing] = [overlay?.[key], base[key]]
     if (!isObject(entries)) return []
     const names = isObject(existing) ? Object.keys(existing) : []
@@ -84,7 +84,7 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
   const { environments, ...rest } = written
   const overlay = await overlayOf(environmentsIn(written), layer, options)
   const layers = [{ ...layer, value: withoutNulls(rest) }, ...overlay.layers]
-  const problems = [...layer.warnings.map(lostKey), ...source.problems, ...overlay.problems]
+  const problems = [...layer.warnings.map(lostKeyProblem), ...source.problems, ...overlay.problems]
   const states = [layers[0]?.value ?? {}]
   for (const one of overlay.layers) {
     const { value, problems: failed } = applyOverlay(states.at(-1) ?? {}, one)
@@ -101,13 +101,13 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
     results: new Map(),
     schemas: options.schemas ?? (() => ({})),
     locate,
-    written: (path) => writtenAt(layers[layerThatSet(layers, states, path)], path),
+    written: (path) => writtenNumber(layers[layerThatSet(layers, states, path)], path),
     problems,
     absent: [],
-    lost: [],
+    unreadPaths: [],
     warnings: [],
     secrets: new Set(),
-    hidden: new Set(),
+    secretPaths: new Set(),
   }
   checkSizes(states.at(-1) ?? {}, search)
   // Custom JSON may be in files, which are read when the rest is valid.
@@ -119,15 +119,15 @@ export async function readStackFile(source: StackSource, options: FileOptions): 
 }
 
 /** Entries of hosts, layers or apps; with more, each later step would take minutes. */
-const mostEntries = 10_000
+const maxEntries = 10_000
 
 function checkSizes(value: JsonObject, { locate }: Search): void {
-  for (const key of maps) {
+  for (const key of entryKeys) {
     const entries = value[key]
     const count = isObject(entries) ? Object.keys(entries).length : 0
-    if (count > mostEntries)
+    if (count > maxEntries)
       throw problemAt(
-        `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${mostEntries.toLocaleString('en')}`,
+        `${key}: ${count.toLocaleString('en')} entries, more than the limit of ${maxEntries.toLocaleString('en')}`,
         locate([key], 'key'),
         'divide the stack into several stack files',
       )
@@ -135,12 +135,12 @@ function checkSizes(value: JsonObject, { locate }: Search): void {
 }
 
 /** Turns a warning about a lost key into a problem, because the lost key may be a whole host. */
-function lostKey({ code, path, source, message }: NodeWarning): ConvergeError {
+function lostKeyProblem({ code, path, source, message }: NodeWarning): ConvergeError {
   if (code !== 'DUPLICATE_KEY') return problemAt(`${path}: no key can have this name`, source ?? { file: '' })
   return problemAt(message.replace(/: the last one counts$/, ''), source ?? { file: '' }, 'keep one of them')
 }
 
-const noStack = (source: SourceLocation) =>
+const notAStack = (source: SourceLocation) =>
   problemAt('a stack must be an object', source, 'write { "name": …, "layers": …, "hosts": … }')
 
 async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft> {
@@ -155,8 +155,8 @@ async function fileLayer(file: string, options: FileOptions): Promise<LayerDraft
   } catch (error) {
     // Its messages are about attributes: an object of them, or a patch to them.
     const [first] = problemsOf(error)
-    if (first?.code === 'INVALID_PATCH') throw noStack({ file })
-    if (first?.code === 'INVALID_LAYER' && first.source?.line !== undefined) throw noStack(first.source)
+    if (first?.code === 'INVALID_PATCH') throw notAStack({ file })
+    if (first?.code === 'INVALID_LAYER' && first.source?.line !== undefined) throw notAStack(first.source)
     throw error
   }
 }
@@ -230,12 +230,12 @@ async function overlayOf(environments: JsonObject, layer: Layer, { environment }
 
 function applyOverlay(below: JsonObject, overlay: Layer): Patched {
   if (overlay.value !== null) return { value: merge(below, overlay.value), problems: [] }
-  return applyPatch(below, overlay, { standard: (_, value) => value, isSecret: () => true })
+  return applyPatch(below, overlay, { withDefaults: (_, value) => value, isSecret: () => true })
 }
 
-const maps = ['layers', 'hosts', 'apps']
+const entryKeys = ['layers', 'hosts', 'apps']
 /** Objects of an app with settings only. */
-const settings = ['scm', 'ssl']
+const settingsKeys = ['scm', 'ssl']
 
 /** Removes nulls, which mean "not set": an environment can remove a host with null. Attributes keep their nulls. */
 function withoutNulls(value: JsonObject): JsonObject {
@@ -243,7 +243,7 @@ function withoutNulls(value: JsonObject): JsonObject {
     if (child === null) return []
     if (!isObject(child)) return [[key, child]]
     if (key === 'ssh' || key === 'health' || key === 'runtime') return [[key, removeNulls(child)]]
-    if (!maps.includes(key)) return [[key, child]]
+    if (!entryKeys.includes(key)) return [[key, child]]
     const entries = Object.entries(removeNulls(child))
     return [[key, Object.fromEntries(entries.map(([name, one]) => [name, isObject(one) ? prunedEntry(one) : one]))]]
   })
@@ -253,7 +253,7 @@ function withoutNulls(value: JsonObject): JsonObject {
 function prunedEntry(object: JsonObject): JsonObject {
   const entries = Object.entries(removeNulls(object))
   return Object.fromEntries(
-    entries.map(([key, one]) => [key, settings.includes(key) && isObject(one) ? removeNulls(one) : one]),
+    entries.map(([key, one]) => [key, settingsKeys.includes(key) && isObject(one) ? removeNulls(one) : one]),
   )
 }
 

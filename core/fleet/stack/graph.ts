@@ -1,5 +1,5 @@
 /** Draws a stack as SVG: the connections between services, from the visitors inwards, for light and dark pages. */
-import { type Box, type HostBox, line, type OutsideBox, type Picture, pictureOf, type Row } from './layout.ts'
+import { type Box, type HostBox, lineHeight, type OutsideBox, type Picture, pictureOf, type Row } from './layout.ts'
 import type { HostServices } from './services.ts'
 import type { Stack } from './stack.ts'
 
@@ -36,8 +36,8 @@ export function graphOf(stack: Stack, services: readonly HostServices[]): string
     ...layers.map((layer) => rect('layer', layer)),
     ...arrows(picture),
     ...layers.flatMap((layer) => [
-      text('name', layer.x + 12, layer.y + line * 0.9, layer.title),
-      text('dim', layer.x + 12, layer.y + line * 1.8, layer.detail),
+      text('name', layer.x + 12, layer.y + lineHeight * 0.9, layer.title),
+      text('dim', layer.x + 12, layer.y + lineHeight * 1.8, layer.detail),
     ]),
     ...layers.flatMap(({ hosts }) => hosts.flatMap(hostParts)),
     ...[...outside, ...(visitors === null ? [] : [visitors])].flatMap(outsideParts),
@@ -55,15 +55,15 @@ export function graphOf(stack: Stack, services: readonly HostServices[]): string
 function hostParts(host: HostBox): string[] {
   return [
     rect('host', host),
-    text('name', host.x + 10, host.y + line * 0.95, host.title),
-    text('dim', host.x + 10, host.y + line * 1.75, host.detail),
+    text('name', host.x + 10, host.y + lineHeight * 0.95, host.title),
+    text('dim', host.x + 10, host.y + lineHeight * 1.75, host.detail),
     ...host.rows.map((row) => text('', host.x + 18, row.y + 4, row.text)),
-    ...inner(host),
+    ...innerArrows(host),
   ]
 }
 
 /** Draws connections between the services of one host, as a bracket at their left. */
-function inner({ x, rows }: HostBox): string[] {
+function innerArrows({ x, rows }: HostBox): string[] {
   return rows.flatMap((row, index) => {
     const next = rows[index + 1]
     const asks = next?.service.ports.some((port) => row.service.asks.includes(`localhost:${port}`))
@@ -75,8 +75,8 @@ function inner({ x, rows }: HostBox): string[] {
 function outsideParts(box: OutsideBox): string[] {
   return [
     `<rect class="outside" rx="10" ${sides(box)}/>`,
-    text('name', box.x + 12, box.y + line, box.title),
-    ...box.lines.map((one, index) => text('dim', box.x + 12, box.y + line * (2 + index), one)),
+    text('name', box.x + 12, box.y + lineHeight, box.title),
+    ...box.lines.map((one, index) => text('dim', box.x + 12, box.y + lineHeight * (2 + index), one)),
   ]
 }
 
@@ -96,13 +96,13 @@ function arrows({ layers, visitors, outside, arrows: all }: Picture): string[] {
     }
     const end = boxOf(to.host)
     if (end === undefined || end === start) return []
-    return [curve(start, row.y, end, rowOf(end, to.service?.role, to.service?.name)?.y ?? end.y + line)]
+    return [curve(start, row.y, end, rowOf(end, to.service?.role, to.service?.name)?.y ?? end.y + lineHeight)]
   })
-  const visited = (box: HostBox): readonly Row[] => box.rows.filter(({ service }) => service.visited)
+  const visitedRows = (box: HostBox): readonly Row[] => box.rows.filter(({ service }) => service.isVisited)
   const ways =
     visitors === null
       ? []
-      : hosts.flatMap((box) => visited(box).map(({ y }) => curve(visitors, middle(visitors), box, y)))
+      : hosts.flatMap((box) => visitedRows(box).map(({ y }) => curve(visitors, middle(visitors), box, y)))
   return [...new Set([...ways, ...drawn])]
 }
 

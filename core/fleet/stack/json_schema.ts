@@ -12,8 +12,17 @@ const secretKey: JsonSchema = {
   anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' }, minItems: 1 }],
 }
 
-function reference(kind: string, type: JsonSchema, more: Readonly<Record<string, JsonSchema>> = {}): JsonSchema {
-  return { type: 'object', properties: { [kind]: type, ...more }, required: [kind], additionalProperties: false }
+function reference(
+  kind: string,
+  type: JsonSchema,
+  otherProperties: Readonly<Record<string, JsonSchema>> = {},
+): JsonSchema {
+  return {
+    type: 'object',
+    properties: { [kind]: type, ...otherProperties },
+    required: [kind],
+    additionalProperties: false,
+  }
 }
 
 /** @param attributes schemas of the attributes, by top-level key */
@@ -26,7 +35,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
     properties[key] = translateSchema(json)
     if (!schema.safeParse(undefined).success) required.push(key)
   }
-  const overlay = { type: 'object', properties: optional(properties) }
+  const overlay = { type: 'object', properties: withoutRequired(properties) }
   properties.environments = {
     description: stackShape.environments.description,
     type: 'object',
@@ -42,7 +51,7 @@ export function stackJsonSchema(attributes: Readonly<Record<string, ZodType>>): 
     patternProperties: { '^x-': true },
     additionalProperties: false,
     $defs: {
-      attributes: { ...(orElsewhere(attributesJsonSchema(attributes)) as JsonSchema), $schema: undefined },
+      attributes: { ...(allowReferences(attributesJsonSchema(attributes)) as JsonSchema), $schema: undefined },
       patch: {
         type: 'array',
         items: { type: 'object', required: ['op', 'path'] },
@@ -89,22 +98,19 @@ function translateSchema(json: JsonSchema): JsonSchema {
 }
 
 /** Allows references for the texts of custom JSON as well. */
-function orElsewhere(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(orElsewhere)
+function allowReferences(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(allowReferences)
   if (!isObject(value)) return value
-  const inner = Object.fromEntries(Object.entries(value).map(([key, child]) => [key, orElsewhere(child)]))
+  const inner = Object.fromEntries(Object.entries(value).map(([key, child]) => [key, allowReferences(child)]))
   if (![value.type].flat().includes('string')) return inner
-  const { description, default: standard, ...type } = inner
-  const annotations = {
-    ...omitUndefined({ description, default: standard }),
-  }
-  return { ...annotations, anyOf: [type, definition('elsewhere')] }
+  const { description, default: defaultValue, ...type } = inner
+  return { ...omitUndefined({ description, default: defaultValue }), anyOf: [type, definition('elsewhere')] }
 }
 
 /** Removes `required`: an environment only contains the differences. */
-function optional(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(optional)
+function withoutRequired(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutRequired)
   if (!isObject(value)) return value
   const entries = Object.entries(value).filter(([key, child]) => !(key === 'required' && Array.isArray(child)))
-  return Object.fromEntries(entries.map(([key, child]) => [key, optional(child)]))
+  return Object.fromEntries(entries.map(([key, child]) => [key, withoutRequired(child)]))
 }

@@ -49,7 +49,7 @@ export interface Picture {
 }
 
 /** Height of a line of text. */
-export const line = 18
+export const lineHeight = 18
 const padding = 12
 /** Space between the boxes of a column, and around the picture. */
 const gap = 24
@@ -122,7 +122,7 @@ export function pictureOf(stack: Stack, services: readonly HostServices[]): Pict
 }
 
 function visitorsBox({ apps }: Stack, services: readonly HostServices[]): OutsideBox | null {
-  if (!services.some((host) => host.services.some(({ visited }) => visited))) return null
+  if (!services.some((host) => host.services.some(({ isVisited: visited }) => visited))) return null
   const domains = [...new Set(apps.flatMap(({ deploy }) => (Array.isArray(deploy.domains) ? deploy.domains : [])))]
   const listed = domains.length > 4 ? [...domains.slice(0, 3), `and ${domains.length - 3} more`] : domains
   return outsideBox('visitors', listed.map(String))
@@ -244,13 +244,13 @@ function reachable(start: string, edges: ReadonlyMap<string, ReadonlySet<string>
 
 function outsideBox(title: string, lines: readonly string[]): OutsideBox {
   const width = textWidth([title, ...lines]) + 2 * padding
-  return { x: 0, y: 0, width, height: line * (1 + lines.length) + padding, title, lines }
+  return { x: 0, y: 0, width, height: lineHeight * (1 + lines.length) + padding, title, lines }
 }
 
 const titleLines = 2
 
 function memberHeight({ services }: Member): number {
-  return line * (titleLines + services.length) + padding
+  return lineHeight * (titleLines + services.length) + padding
 }
 
 function sizeOf({ title, detail, members }: Group): Box {
@@ -258,19 +258,22 @@ function sizeOf({ title, detail, members }: Group): Box {
     textWidth(members.flatMap((member) => [member.title, member.detail, ...member.services.map(serviceText)])) +
     3 * padding
   const width = Math.max(inner + 2 * padding, textWidth([title, detail]) + 2 * padding)
-  const height = members.reduce((sum, member) => sum + memberHeight(member) + padding, line * titleLines + padding)
+  const height = members.reduce(
+    (sum, member) => sum + memberHeight(member) + padding,
+    lineHeight * titleLines + padding,
+  )
   return { x: 0, y: 0, width, height }
 }
 
 function layerBox(group: Group, position: Position): LayerBox {
   const { width, height } = sizeOf(group)
-  let y = position.y + line * titleLines + padding
+  let y = position.y + lineHeight * titleLines + padding
   const hosts = group.members.map((member): HostBox => {
     const box = { x: position.x + padding, y, width: width - 2 * padding, height: memberHeight(member) }
     const rows = member.services.map((service, index) => ({
       service,
       text: serviceText(service),
-      y: box.y + line * (titleLines + index + 0.5),
+      y: box.y + lineHeight * (titleLines + index + 0.5),
     }))
     y += box.height + padding
     return { ...box, hosts: member.hosts, title: member.title, detail: member.detail, rows }

@@ -9,12 +9,12 @@ import { type KeyPath, valueAt } from '../../node/path.ts'
 import { addressWarnings } from './addresses.ts'
 import { appOf } from './apps.ts'
 import {
+  checkedRecipes,
   healthProblems,
   hostProblems,
   type KnownNames,
   layerProblems,
   layerWarnings,
-  recipeProblems,
 } from './checks.ts'
 import { contentOf } from './content.ts'
 import { customDocuments } from './custom_json.ts'
@@ -22,7 +22,7 @@ import type { Search } from './external_values.ts'
 import { type FileOptions, openStackFile, readStackFile, type StackSource } from './file.ts'
 import { healthOf } from './health.ts'
 import { absolutePath } from './input_paths.ts'
-import { runtimeProblems } from './runtimes.ts'
+import { checkedRuntimes } from './runtimes.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack, StackHost, StackLayer } from './stack.ts'
 
@@ -41,7 +41,7 @@ export interface StackDraft {
   /** Those of `problems` about variables and secret files that this computer lacks. */
   readonly absent: readonly ConvergeError[]
   /** Paths of the stack file below which attributes could not be read. */
-  readonly lost: readonly KeyPath[]
+  readonly unreadPaths: readonly KeyPath[]
 }
 
 /**
@@ -65,8 +65,8 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
   const findings = new Findings()
   const { content, names } = contentOf(value, search)
   findings.add(search.problems.splice(0))
-  const recipes = recipeProblems(content, search)
-  const runtimes = runtimeProblems(content, search)
+  const recipes = checkedRecipes(content, search)
+  const runtimes = checkedRuntimes(content, search)
   const known = await knownRoles(recipes, content.recipes ?? [], options, search)
   search.problems.push(...layerProblems(content, known, names, search), ...hostProblems(content, names, search))
   search.problems.push(...healthProblems(content, search))
@@ -80,7 +80,7 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
       environments: source.environments,
       recipes,
       runtimes,
-      secrets: [...search.secrets].filter((text) => !isSpoken(text, stack)),
+      secrets: [...search.secrets].filter((text) => !isDisplayed(text, stack)),
       warnings: [
         ...search.warnings,
         ...(problems.length > 0 ? [] : [...layerWarnings(content, search), ...addressWarnings(stack, search)]),
@@ -89,7 +89,7 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
     },
     problems: maskProblems(byPosition(problems), search),
     absent: maskProblems(search.absent, search),
-    lost: search.lost,
+    unreadPaths: search.unreadPaths,
   }
 }
 
@@ -97,7 +97,7 @@ export async function draftStack(source: StackSource, options: StackOptions): Pr
  * Decides whether a text occurs in names, addresses or revisions, which are displayed everywhere and must not be
  * masked. Such a text may be a reference too, for example the commit that a CI has built.
  */
-function isSpoken(text: string, { name, layers, hosts, apps }: Loaded): boolean {
+function isDisplayed(text: string, { name, layers, hosts, apps }: Loaded): boolean {
   const words = [
     name,
     ...layers.flatMap((layer) => [layer.name, ...layer.roles]),
@@ -128,10 +128,10 @@ async function knownRoles(
 ): Promise<KnownNames | null> {
   if (roles === undefined) return null
   try {
-    const wrong: ConvergeError[] = []
-    const names = await roles(recipes, wrong)
-    problems.push(...wrong)
-    return { names, isComplete: wrong.length === 0 && recipes.length === listed.length }
+    const recipeMistakes: ConvergeError[] = []
+    const names = await roles(recipes, recipeMistakes)
+    problems.push(...recipeMistakes)
+    return { names, isComplete: recipeMistakes.length === 0 && recipes.length === listed.length }
   } catch (error) {
     problems.push(...problemsOf(error))
     return null

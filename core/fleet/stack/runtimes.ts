@@ -8,24 +8,24 @@ import { absolutePath } from './input_paths.ts'
 import type { StackContent } from './schema.ts'
 import type { Stack } from './stack.ts'
 
-/** Returns the programs as absolute paths; an unusable one is reported and left out. */
-export function runtimeProblems({ runtime = {} }: StackContent, search: Search): Stack['runtimes'] {
-  const found: Partial<Record<Architecture, string>> = {}
+/** Returns the usable programs as absolute paths, and reports the others as problems. */
+export function checkedRuntimes({ runtime = {} }: StackContent, search: Search): Stack['runtimes'] {
+  const programs: Partial<Record<Architecture, string>> = {}
   for (const name of Object.values(architectures)) {
     const program = runtime[name]
     if (program === undefined) continue
     const problem = programProblem(program, name, search)
-    if (problem === null) found[name] = absolutePath(program, search.directory)
+    if (problem === null) programs[name] = absolutePath(program, search.directory)
     else search.problems.push(problem)
   }
-  return found
+  return programs
 }
 
-function programProblem(program: string, name: Architecture, where: Search): ConvergeError | null {
+function programProblem(program: string, name: Architecture, search: Search): ConvergeError | null {
   const path = ['runtime', name]
-  const file = absolutePath(program, where.directory)
+  const file = absolutePath(program, search.directory)
   const refuse = (reason: string, hint: string) =>
-    problemAt(`${formatPath(path)}: ${program} ${reason}`, where.locate(path), hint)
+    problemAt(`${formatPath(path)}: ${program} ${reason}`, search.locate(path), hint)
   try {
     accessSync(file, constants.R_OK)
     const stats = statSync(file)
@@ -38,6 +38,6 @@ function programProblem(program: string, name: Architecture, where: Search): Con
       ? null
       : refuse(incompatibility, `name the program bin/node of a download for linux-${name}`)
   } catch (error) {
-    return unreadable(program, path, where, error)
+    return unreadable(program, path, search, error)
   }
 }

@@ -11,7 +11,7 @@ export interface Service {
   /** TCP ports that it listens on, one for each of its processes; empty for none, or where they are unknown. */
   readonly ports: readonly number[]
   /** Whether visitors connect to it. */
-  readonly visited: boolean
+  readonly isVisited: boolean
   /** Addresses that it connects to: `host:port`; `localhost` is its own host. */
   readonly asks: readonly string[]
 }
@@ -38,12 +38,12 @@ export interface Arrow {
 
 /** Finds all connections; a target outside the stack is named by its address. */
 export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] {
-  const hostByAddress = placesOf(stack.hosts)
+  const hostByAddress = hostsByAddress(stack.hosts)
   const servicesAt = new Map(hosts.map(({ host, services }) => [host, services]))
   const arrows = hosts.flatMap(({ host, services }) =>
     services.flatMap((service) =>
       service.asks.map((address): Arrow => {
-        const { name, port } = partsOf(address, hostByAddress)
+        const { name, port } = splitAddress(address, hostByAddress)
         const target = name === 'localhost' || name === '127.0.0.1' ? host : hostByAddress.get(name)
         if (target === undefined) return { from: { host, service }, to: { outside: address } }
         const found = servicesAt.get(target)?.find(({ ports }) => ports.includes(port)) ?? null
@@ -54,7 +54,7 @@ export function arrowsOf(stack: Stack, hosts: readonly HostServices[]): Arrow[] 
   const distinct = [...new Map(arrows.map((arrow) => [keyOf(arrow), arrow])).values()]
   // A balancer with one process too many in its configuration still connects to the same host.
   return distinct.filter(
-    (arrow) => !isMiss(arrow) || !distinct.some((other) => !isMiss(other) && sameWay(arrow, other)),
+    (arrow) => !isMiss(arrow) || !distinct.some((other) => !isMiss(other) && connectSameHosts(arrow, other)),
   )
 }
 
@@ -62,7 +62,7 @@ function isMiss({ to }: Arrow): boolean {
   return 'host' in to && to.service === null
 }
 
-function sameWay(one: Arrow, other: Arrow): boolean {
+function connectSameHosts(one: Arrow, other: Arrow): boolean {
   const sameStart = one.from.host === other.from.host && one.from.service === other.from.service
   return sameStart && 'host' in one.to && 'host' in other.to && one.to.host === other.to.host
 }
@@ -73,7 +73,7 @@ function keyOf({ from, to }: Arrow): string {
 }
 
 /** @param hostByAddress known names and addresses */
-function partsOf(address: string, hostByAddress: ReadonlyMap<string, string>): { name: string; port: number } {
+function splitAddress(address: string, hostByAddress: ReadonlyMap<string, string>): { name: string; port: number } {
   const at = address.lastIndexOf(':')
   // The end of a bare IPv6 address may be a port: the known addresses decide.
   const bare = isIP(address) === 6 && (hostByAddress.has(address) || !hostByAddress.has(address.slice(0, at)))
@@ -82,7 +82,7 @@ function partsOf(address: string, hostByAddress: ReadonlyMap<string, string>): {
 }
 
 /** Maps every name and address of a host to the host. */
-function placesOf(hosts: readonly StackHost[]): ReadonlyMap<string, string> {
+function hostsByAddress(hosts: readonly StackHost[]): ReadonlyMap<string, string> {
   const all = hosts.flatMap((host) =>
     [host.name, host.address, host.ip, host.privateIp, host.publicDnsName, host.privateDnsName].flatMap((address) =>
       address === undefined ? [] : [[address, host.name] as const],

@@ -1,4 +1,4 @@
-/** Failures of what builds an app: buildout, pip, compilers, npm. */
+/** Explains failures of what builds an app: buildout, pip, compilers, npm. */
 import { systemFailures } from './system.ts'
 import type { KnownFailure, Pattern } from './types.ts'
 
@@ -17,10 +17,10 @@ const headerPackages: readonly (readonly [header: RegExp, packages: string])[] =
   [/^sasl\//, 'libsasl2-dev'],
 ]
 
-const rebuild = 'list it in os_packages of the app, or install it'
+const installHint = 'list it in os_packages of the app, or install it'
 
 function needsPackages(what: string, packages: string): KnownFailure {
-  return { reason: `${what} is missing`, hint: `${rebuild}: apt-get install ${packages}` }
+  return { reason: `${what} is missing`, hint: `${installHint}: apt-get install ${packages}` }
 }
 
 /** For either of the two modules that zc.buildout imports. */

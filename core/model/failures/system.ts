@@ -1,4 +1,4 @@
-/** Failures that the host, its network or its disks are the reason of. */
+/** Explains failures that are due to the host, its network or its disks. */
 import type { KnownFailure, Pattern } from './types.ts'
 
 const clock = 'compare the clock of this host with the true time (date), and synchronize it (timedatectl set-ntp true)'

@@ -1,4 +1,4 @@
-/** Types of the tables of known failures, which recognize the cause of a failure in the output of a command. */
+/** Defines the types of the tables of known failures, which recognize the cause of a failure in the output of a command. */
 
 /** The cause of a failure, and how to repair it. */
 export interface KnownFailure {

@@ -37,7 +37,7 @@ if (await runsOnNode22(t, import.meta.url))
       directory: `${directory}/deployments`,
       stacks: new Map(names.map((name) => [name, { name, directory, options: [] }])),
       program: [...plainNode, `${directory}/program.cjs`],
-      needsSecondPerson: () => false,
+      requiresSecondPerson: () => false,
       reportFault: (error) => faults.push(error),
     })
     runner.start()

@@ -67,7 +67,7 @@ if (await runsOnNode22(t, import.meta.url)) {
     const { readFileSync, readdirSync } = await import('node:fs')
     const files = () => readdirSync(directory).map((name) => readFileSync(`${directory}/${name}`, 'latin1'))
     t.ok(files().some((text) => text.includes(secret)))
-    store.forgetCustomJson(id)
+    store.removeCustomJson(id)
     t.notOk(files().some((text) => text.includes(secret)))
   })
 }

@@ -48,8 +48,8 @@ t.test('evaluates boolean guards at once, and checks in their turn', async (t) =
     real.resources.map(({ key, outcome, reason }) => [key, outcome, reason]),
     [
       ['yes', 'changed', undefined],
-      ['no', 'skipped', 'only if: the node says otherwise'],
-      ['neither', 'skipped', 'not if: the node says otherwise'],
+      ['no', 'skipped', 'only if is false for this node'],
+      ['neither', 'skipped', 'not if is true for this node'],
       ['early', 'skipped', 'only if /srv/made exists'],
       ['made', 'changed', undefined],
       ['late', 'changed', undefined],

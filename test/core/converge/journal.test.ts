@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import t, { type Test } from 'tap'
 import { journal } from '../../../core/converge/journal.ts'
-import { StateDirectory } from '../../../core/host/state_files.ts'
+import { StateDirectory } from '../../../core/host/state_directory.ts'
 import type { ResourceReport, RunReport, RunStart } from '../../../core/report/events.ts'
 import { scratch } from '../../support/machine.ts'
 
@@ -37,7 +37,7 @@ function stateDirectory(t: Test): StateDirectory {
 }
 
 const events = (state: StateDirectory, run: string) =>
-  (state.read(run) as { event: string }[]).map(({ event }) => event)
+  (state.readJournal(run) as { event: string }[]).map(({ event }) => event)
 
 t.test('writes nothing before the first change, and then all events', (t) => {
   const state = stateDirectory(t)
@@ -56,7 +56,7 @@ t.test('writes nothing before the first change, and then all events', (t) => {
   handlers.resource?.(resource('changed'))
   t.strictSame(events(state, '000001'), ['start', 'warning', 'applying', 'resource'])
   handlers.end?.(end)
-  const lines = state.read('000001')
+  const lines = state.readJournal('000001')
   t.strictSame(lines.at(-1), { event: 'end', report: end })
   t.match(lines[3], { event: 'resource', name: 'file /a', outcome: 'changed', roleEvent: 'deploy' })
   t.notMatch(JSON.stringify(lines), /not stored|live output/)
@@ -73,7 +73,7 @@ t.test('stores the diff of a text that changes', (t) => {
     comparedWith: { path: '/current/a', isSame: false },
   })
   handlers.end?.(end)
-  t.match(state.read('000001')[1], { diff: ['-old', '+new'], comparedWith: { path: '/current/a' } })
+  t.match(state.readJournal('000001')[1], { diff: ['-old', '+new'], comparedWith: { path: '/current/a' } })
   t.end()
 })
 
@@ -108,7 +108,7 @@ t.test('keeps thirty journals', (t) => {
 t.test('ignores an incomplete last line', (t) => {
   const state = stateDirectory(t)
   fs.writeFileSync(`${state.path}/runs/000001.jsonl`, '{"event":"start"}\n{"event":"appl')
-  t.strictSame(state.read('000001'), [{ event: 'start' }])
+  t.strictSame(state.readJournal('000001'), [{ event: 'start' }])
   t.end()
 })
 

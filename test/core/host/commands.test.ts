@@ -191,7 +191,7 @@ t.test('describes the lock holder to a run that waits', async (t) => {
     await t.rejects(
       locking.locked('/srv/site/shared/.build', none, async () => undefined),
       {
-        message: /^\/srv\/site\/shared\/\.build is in the hands of another run: process \d+ \(converge\)/,
+        message: /^\/srv\/site\/shared\/\.build is locked by another run: process \d+ \(converge\)/,
         hint: /frees the lock/,
       },
     )

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { acquireLock, lockHolder } from '../../../core/host/lock.ts'
-import { StateDirectory } from '../../../core/host/state_files.ts'
+import { StateDirectory } from '../../../core/host/state_directory.ts'
 import { seconds } from '../../../core/model/units.ts'
 import { scratch } from '../../support/machine.ts'
 

@@ -7,7 +7,7 @@ import { incompatibilityOf } from '../../../core/fleet/program_format.ts'
 import { readInputFile } from '../../../core/host/input_file.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { replaceFile } from '../../../core/host/replace_file.ts'
-import { StateDirectory } from '../../../core/host/state_files.ts'
+import { StateDirectory } from '../../../core/host/state_directory.ts'
 import { asConvergeError } from '../../../core/model/errors.ts'
 import { scratch } from '../../support/machine.ts'
 
@@ -95,7 +95,7 @@ t.test('names the journal on a full disk', (t) => {
   state.prepare()
   const path = state.journalPath('000001')
   fs.symlinkSync('/dev/full', path)
-  const journal = state.journal('000001')
+  const journal = state.openJournal('000001')
   t.teardown(() => journal.close())
   t.equal(
     messageOf(() => journal.write('{}\n')),

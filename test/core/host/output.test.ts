@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import t from 'tap'
 import { LocalHost } from '../../../core/host/local.ts'
-import { collect, OutputLog } from '../../../core/host/output.ts'
+import { collectOutput, OutputLog } from '../../../core/host/output.ts'
 import { excerpt } from '../../../core/model/excerpt.ts'
 
 const numbered = (count: number, word = 'line') => Array.from({ length: count }, (_, index) => `${word} ${index + 1}`)
@@ -68,7 +68,7 @@ t.test('deadlines and signals work during an endless stream', async (t) => {
       this.push(lines < 100_000 ? 'y\n'.repeat(1000) : null)
     },
   })
-  collect(endless, () => {
+  collectOutput(endless, () => {
     lines++
   })
   await new Promise((resolve) => endless.once('data', resolve))

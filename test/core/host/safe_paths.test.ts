@@ -5,10 +5,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { CommandGuard } from '../../../core/host/command_guard.ts'
-import { putDeployLock } from '../../../core/host/deploy_lock.ts'
+import { takeDeployLock } from '../../../core/host/deploy_lock.ts'
 import { LocalHost } from '../../../core/host/local.ts'
 import { isRootOnly, pinDirectory, withRights } from '../../../core/host/safe_paths.ts'
-import { StateDirectory } from '../../../core/host/state_files.ts'
+import { StateDirectory } from '../../../core/host/state_directory.ts'
 import { needs, scratch } from '../../support/machine.ts'
 
 const nobody = 65_534
@@ -293,10 +293,10 @@ t.test('only this account can read the files in the state directory', async (t) 
   const state = `${scratch(t)}/state`
   const host = new LocalHost(state)
   host.record('key', 'value')
-  putDeployLock(state, { by: 'ann', since: '2026-11-30T10:00:00Z', message: '' })
+  takeDeployLock(state, { by: 'ann', since: '2026-11-30T10:00:00Z', message: '' })
   const directory = new StateDirectory(state)
   directory.prepare()
-  const journal = directory.journal('000001')
+  const journal = directory.openJournal('000001')
   journal.write('{}\n')
   journal.close()
   const guard = new CommandGuard(state)

@@ -42,7 +42,7 @@ t.test('every access at, below or through links to a silent mount is refused', a
 })
 
 t.test('a mount that was unmounted is refused no longer', async (t) => {
-  let mounts = [{ at: '/srv/nas', type: 'nfs4', options: [] }]
+  let mounts = [{ mountPoint: '/srv/nas', type: 'nfs4', options: [] }]
   const silent = new SilentMounts(() => mounts)
   const links: Record<string, string> = { '/a': 'b/./c', '/b': '/srv/nas', '/loop': '/loop' }
   const find = (path: string) => silent.find(path, (link) => links[link] ?? null)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { loadDiff } from '../../../core/report/diff.ts'
 import type { Counts, Handlers, ResourceReport, RunReport } from '../../../core/report/events.ts'
-import { jsonLines } from '../../../core/report/machine.ts'
+import { jsonLines } from '../../../core/report/json_lines.ts'
 import { isRunReport, replay } from '../../../core/report/replay.ts'
 
 const counts: Counts = { changed: 1, planned: 0, unknown: 0, unchanged: 0, skipped: 0, failed: 1, notReached: 0 }

@@ -1,6 +1,5 @@
 /** Computes the batches of a rollout, and which hosts go before all others of their layer. */
-
-import { chooseFounders, chooseMigrators, splitIntoBatches } from '../../planning/batches.ts'
+import { chooseDatabaseCreators, chooseMigrators, splitIntoBatches } from '../../planning/batches.ts'
 import type { RolloutContext } from '../state/context.ts'
 import type { RolloutPorts } from '../state/ports.ts'
 import type { RolloutHost, RolloutRequest } from '../state/request.ts'
@@ -15,9 +14,9 @@ export interface HostOrder {
 }
 
 interface OrderOptions {
-  /** The last layer first; default: the first one. */
+  /** Whether the last layer goes first; default: the first layer does. */
   readonly reverse?: boolean
-  /** Hosts that take turns where the others run at once; default: none. */
+  /** Hosts that go in batches, even with a strategy in which the others run at once; default: none. */
   readonly inTurn?: ReadonlySet<string>
 }
 
@@ -33,7 +32,7 @@ export function hostOrder(
   const isToBeMigrated = (app: string) =>
     includesApp(request, app) && (migration === 'all' || (migration === 'new' && !commits.isKnown(app)))
   const migrators = chooseMigrators(deploying, isToBeMigrated)
-  const first = new Set([...migrators, ...chooseFounders(deploying, (app) => isNewApp(app, request, ports))])
+  const first = new Set([...migrators, ...chooseDatabaseCreators(deploying, (app) => isNewApp(app, request, ports))])
   return { batches: splitIntoBatches(hosts, { strategy, size, first, reverse, inTurn }), migrators, first }
 }
 

@@ -1,5 +1,4 @@
 /** Runs a phase on several hosts, at most `parallel` at a time, until the rollout aborts. */
-
 import pLimit from 'p-limit'
 import { asConvergeError, type ConvergeError } from '../../../model/errors.ts'
 import type { FailureReport, RunReport } from '../../../report/events.ts'
@@ -29,8 +28,10 @@ const persistModes: Partial<Readonly<Record<Phase, PersistMode>>> = {
   hooks: 'first',
 }
 
-/** The most warnings of one host that are displayed, and characters of each: all stay in memory until the end. */
+// The warnings of a host stay in memory until the end.
+/** The most warnings of one host that are displayed. */
 const maxWarnings = 200
+/** Characters of a warning that are displayed. */
 const maxTextLength = 4000
 
 /** The apps of a missed deployment, for a host that gets it. */
@@ -65,7 +66,7 @@ interface PhaseOptions {
 }
 
 /** Milliseconds between two progress lines of a step. */
-const detailPause = 1000
+const detailPauseMs = 1000
 
 const noHosts: ReadonlySet<string> = new Set()
 
@@ -277,7 +278,7 @@ export class StepDetail {
     if (this.latest === undefined) return
     this.emit(this.latest)
     this.latest = undefined
-    this.timer = setTimeout(() => this.pass(), detailPause)
+    this.timer = setTimeout(() => this.pass(), detailPauseMs)
     this.timer.unref()
   }
 }

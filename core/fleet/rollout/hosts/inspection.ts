@@ -1,5 +1,4 @@
 /** Asks the hosts of a rollout for their releases, their commits and their status. */
-
 import { asConvergeError } from '../../../model/errors.ts'
 import { currentReleases, parseReleases, parseRevisions } from '../../host_answers.ts'
 import { changesBetween } from '../../planning/release_changes.ts'

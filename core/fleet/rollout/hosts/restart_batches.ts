@@ -1,5 +1,4 @@
 /** Predicts by dry runs what hosts restart, and restarts them in batches, with a health check after each. */
-
 import { splitIntoBatches } from '../../planning/batches.ts'
 import { resolveHostCount } from '../../planning/host_count.ts'
 import type { Phase } from '../../types.ts'
@@ -68,7 +67,7 @@ export class RestartBatches {
     this.context.ports.emit({ event: 'restarts', phase, hosts })
   }
 
-  /** Returns the batches that `inTurn` uses. */
+  /** Returns the batches of `runInBatches`. */
   batches(hosts: readonly RolloutHost[]): RolloutHost[][] {
     return splitIntoBatches(hosts, {
       strategy: 'rolling',

@@ -1,5 +1,4 @@
-/** Decides when a rollout aborts: too many failures, another reason that a part of it gives, or an interrupt by the operator. */
-
+/** Decides when a rollout aborts: after too many failures, for a reason of one of its phases, or after an interrupt. */
 import { resolveHostCount } from '../../planning/host_count.ts'
 import type { Interruption } from './ports.ts'
 import type { RolloutProgress } from './progress.ts'

@@ -152,7 +152,7 @@ export class DeployCommits {
       ...(Object.keys(scm).length === 0
         ? {}
         : {
-            deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: withoutUndefined(one) }])),
+            deploy: Object.fromEntries(Object.entries(scm).map(([app, one]) => [app, { scm: scmOfPin(one) }])),
           }),
     }
   }
@@ -169,7 +169,7 @@ export class DeployCommits {
   }
 }
 
-/** Leaves out all that a host does not need. */
-function withoutUndefined({ revision, commit }: Partial<Pin>): Partial<Pin> {
+/** Returns the attributes below `deploy.<app>.scm` that pin an app. */
+function scmOfPin({ revision, commit }: Partial<Pin>): Partial<Pin> {
   return omitUndefined({ revision, commit })
 }

@@ -1,5 +1,4 @@
 /** Declares what a rollout uses from outside, and keeps failures of its output from ending it. */
-
 import { asConvergeError } from '../../../model/errors.ts'
 import type { Health, HealthWait } from '../../health/health_check.ts'
 import type { HostDocument, RunEvent } from '../../host_client.ts'

@@ -30,18 +30,19 @@ export interface HostProgress {
    * `releasesBefore` with `currentReleases`.
    */
   changes: readonly ReleaseChange[] | undefined
-  /** The host has switched an app, or may have: after a lost connection nobody knows. */
+  /** Whether the host has switched an app, or may have: after a lost connection, that is unknown. */
   hasSwitched: boolean
-  /** The host has completed the whole deploy. */
+  /** Whether the host has completed the whole deploy. */
   hasDeployed: boolean
-  /** The first failure; `failedIn` is its phase. */
+  /** The first failure. */
   failure: FailureReport | undefined
+  /** The phase of the first failure. */
   failedIn: Phase | undefined
   /** The last failure, and its phase. */
   lastFailure: { readonly phase: Phase; readonly failure: FailureReport } | undefined
   reason: string | undefined
   isConnected: boolean
-  /** It takes no part, and only adapts to what the rollout did. */
+  /** Whether the host takes no part, and only adapts to the changes of the rollout. */
   isBystander: boolean
 }
 
@@ -132,7 +133,7 @@ export class RolloutProgress {
     return this.isUsable(name) && (outcome === 'changed' || outcome === 'unchanged')
   }
 
-  /** @returns the time of the beginning, for `done` and `fail` */
+  /** @returns the time of the beginning, for `endPhase` and `failPhase` */
   beginPhase(host: string, phase: Phase): number {
     this.get(host).phase = phase
     this.emit({ event: 'host', host, phase })
@@ -162,9 +163,9 @@ export class RolloutProgress {
   }
 
   failPhase(host: string, phase: Phase, error: ConvergeError, startedAt = this.clock()): void {
-    const lost = error.code === 'HOST_LOST'
-    if (lost && phase === 'switch') this.get(host).hasSwitched = true
-    this.setFailure(host, phase, failureOf(error), lost ? 'lost' : 'failed')
+    const isLost = error.code === 'HOST_LOST'
+    if (isLost && phase === 'switch') this.get(host).hasSwitched = true
+    this.setFailure(host, phase, failureOf(error), isLost ? 'lost' : 'failed')
     this.endPhase(host, phase, startedAt)
   }
 

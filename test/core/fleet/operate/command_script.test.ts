@@ -1,7 +1,7 @@
 /** Tests the script that runs a command on a host with a line of input. */
 import { spawn } from 'node:child_process'
 import t from 'tap'
-import { begins, commandScript } from '../../../../core/fleet/operate/command_script.ts'
+import { beginMarker, commandScript } from '../../../../core/fleet/operate/command_script.ts'
 
 /** Runs the script with the local shell, and keeps its input open, as a connection does. */
 function run(input: string | null, ...words: string[]): Promise<string> {
@@ -16,7 +16,7 @@ function run(input: string | null, ...words: string[]): Promise<string> {
   return new Promise((resolve) => {
     child.once('close', () => {
       child.stdin.destroy()
-      resolve(output.slice(output.indexOf(begins) + begins.length + 1))
+      resolve(output.slice(output.indexOf(beginMarker) + beginMarker.length + 1))
     })
   })
 }

@@ -30,7 +30,7 @@ t.test('names only the hosts that have not answered while hosts connect', async 
   for (const host of ['a', 'b']) states.apply({ event: 'host', host, phase: 'connect' }, 0)
   states.apply({ event: 'connection', host: 'a', state: 'open' }, 300)
   t.strictSame(longSteps.lines(states.rows, 12_000), ['b: connect: still at it'])
-  t.equal(states.stage(12_000), 'connect: 1 of 2 done')
+  t.equal(states.describeStage(12_000), 'connect: 1 of 2 done')
   t.equal(states.row('a')?.state, 'waiting')
 })
 

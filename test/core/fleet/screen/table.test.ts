@@ -50,7 +50,7 @@ t.test('any table fits any terminal, and counts every host', (t) => {
         const hidden = rows.at(-2)?.startsWith('  … ') ? rows.at(-2) : undefined
         if (hidden !== undefined && terminal.columns > 60) {
           const hiddenCount = [...hidden.matchAll(/(\d+) /g)].reduce((sum, [, n]) => sum + Number(n), 0)
-          const shownCount = rows.length - 3 - (states.stage(now) === '' ? 0 : 1)
+          const shownCount = rows.length - 3 - (states.describeStage(now) === '' ? 0 : 1)
           if (hiddenCount + shownCount !== some.length)
             throw new Error(`${shownCount} shown, ${hiddenCount} counted, of ${some.length}`)
         }
@@ -169,14 +169,14 @@ t.test('keeps the order of hosts if all fit, with the duration and outcome of ea
     { event: 'done', host: 'web', phase: 'switch', outcome: 'skipped', durationMs: 0, reason: 'it is down' },
     22_000,
   )
-  t.match(states.stage(22_000), /1 of 1 done/)
+  t.match(states.describeStage(22_000), /1 of 1 done/)
   t.match(table(states, { columns: 70, rows: 24 }, 22_000, '⠋', plainPaint)[2], /web +skipped +switch +it is down/)
   t.end()
 })
 
 t.test('a host that has connected waits until its batch begins', (t) => {
   const states = statesOf(['web', 'db'], [{ event: 'phase', phase: 'connect', hosts: ['web', 'db'] }])
-  t.equal(states.stage(22_000), 'connect: 0 of 2 done')
+  t.equal(states.describeStage(22_000), 'connect: 0 of 2 done')
   states.apply({ event: 'host', host: 'db', phase: 'connect' }, 22_000)
   states.apply({ event: 'connection', host: 'db', state: 'open' }, 22_500)
   states.apply({ event: 'phase', phase: 'run', hosts: ['web'], batch: 1, batches: 2 }, 23_000)

@@ -8,19 +8,19 @@ import {
   algorithmsFor,
   appendKnownHost,
   isAbout,
-  judge,
+  knownKeyTypes,
   parseKnownHosts,
   readKnownHosts,
-  typesKnown,
+  searchKey,
 } from '../../../../core/fleet/ssh/known_hosts.ts'
-import { fits, fitsAny } from '../../../../core/fleet/ssh/patterns.ts'
+import { matchesPattern, matchesPatterns } from '../../../../core/fleet/ssh/patterns.ts'
 import { fingerprint, wireString } from '../../../../core/fleet/ssh/wire.ts'
 
 const key = (seed: string, type = 'ssh-ed25519') => Buffer.concat([wireString(type), wireString(seed.padEnd(32, '.'))])
 const [one, two, three] = [key('one'), key('two'), key('three')]
 const line = (hosts: string, data: Buffer, type = 'ssh-ed25519') => `${hosts} ${type} ${data.toString('base64')}`
 const lines = (...rows: string[]) => parseKnownHosts(rows.join('\n'), 'known').lines
-const verdict = (rows: string[], names: string[], data = one) => judge(lines(...rows), names, data)
+const verdict = (rows: string[], names: string[], data = one) => searchKey(lines(...rows), names, data)
 
 t.test('finds a host by its name, lists of names, patterns and port', async (t) => {
   t.match(verdict([line('web1', one)], ['web1']), { is: 'known' })
@@ -71,9 +71,9 @@ t.test('reports invalid lines, and uses the others', async (t) => {
 t.test('known key types come first, those for the name with its port before the others', async (t) => {
   const rsa = key('r', 'ssh-rsa')
   const known = lines(line('web1', rsa, 'ssh-rsa'), line('[web1]:22022', one), `@revoked ${line('web1', two)}`)
-  t.same(algorithmsFor(typesKnown(known, ['web1'])).slice(0, 3), ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519'])
-  t.equal(algorithmsFor(typesKnown(known, ['[web1]:22022', 'web1']))[0], 'ssh-ed25519')
-  t.equal(algorithmsFor(typesKnown(known, ['[web1]:33', 'web1']))[0], 'rsa-sha2-512')
+  t.same(algorithmsFor(knownKeyTypes(known, ['web1'])).slice(0, 3), ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519'])
+  t.equal(algorithmsFor(knownKeyTypes(known, ['[web1]:22022', 'web1']))[0], 'ssh-ed25519')
+  t.equal(algorithmsFor(knownKeyTypes(known, ['[web1]:33', 'web1']))[0], 'rsa-sha2-512')
   t.equal(algorithmsFor(['sk-ssh-ed25519@openssh.com']).length, 6)
   t.notOk(algorithmsFor(['ssh-rsa']).includes('ssh-rsa'), 'no SHA-1')
 })
@@ -100,11 +100,12 @@ t.test('finds the added line, and under no other name', async (t) => {
       const known = readKnownHosts([file]).lines
       return (
         known.length === 2 &&
-        judge(known, [full], one).is === 'known' &&
-        judge(known, [full.toUpperCase()], one).is === 'known' &&
-        judge(known, [full], three).is === 'changed' &&
-        judge(known, ['first'], two).is === 'known' &&
-        (other.toLowerCase() === host.toLowerCase() || judge(known, [`[${other}]:${number}`], one).is !== 'known') &&
+        searchKey(known, [full], one).is === 'known' &&
+        searchKey(known, [full.toUpperCase()], one).is === 'known' &&
+        searchKey(known, [full], three).is === 'changed' &&
+        searchKey(known, ['first'], two).is === 'known' &&
+        (other.toLowerCase() === host.toLowerCase() ||
+          searchKey(known, [`[${other}]:${number}`], one).is !== 'known') &&
         readFileSync(file, 'utf8').includes(full.toLowerCase()) !== hash &&
         (statSync(file).mode & 0o777) === 0o600
       )
@@ -131,12 +132,12 @@ function slowFits(pattern: string, text: string): boolean {
 t.test('patterns match as a slow comparison does', async () => {
   const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '.', '*', '?', '[', '+', '\\'), maxLength: 8 })
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '.', '[', '+', '\\'), maxLength: 8 })
-  fc.assert(fc.property(pattern, text, (one, other) => fits(one, other) === slowFits(one, other)))
+  fc.assert(fc.property(pattern, text, (one, other) => matchesPattern(one, other) === slowFits(one, other)))
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.boolean(), pattern), { maxLength: 4 }), text, (list, other) => {
       const hit = (negated: boolean) => list.some(([not, one]) => not === negated && slowFits(one, other))
       const written = list.map(([not, one]) => (not ? `!${one}` : one))
-      return fitsAny(written, other) === (hit(false) && !hit(true))
+      return matchesPatterns(written, other) === (hit(false) && !hit(true))
     }),
   )
 })

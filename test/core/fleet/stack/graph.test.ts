@@ -19,7 +19,7 @@ const service = (name: string, ports: number[], asks: readonly string[] = [], vi
   role: `${name}-role`,
   ports,
   asks,
-  visited,
+  isVisited: visited,
 })
 
 async function stackOf(t: Test, hosts: Readonly<Record<string, object>>) {

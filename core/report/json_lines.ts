@@ -1,9 +1,9 @@
-/** A run as JSON lines: events as they come, then the report. */
+/** Writes a run as JSON lines: the events as they occur, then the report. */
 import { omitUndefined } from '../model/omit_undefined.ts'
 import type { DiffOf } from './diff.ts'
 import type { Handlers, ResourceReport } from './events.ts'
 
-/** More than any person reads: a longer text is truncated, with a note. */
+/** Lines of a diff, more than any person reads: a longer one is truncated, with a note. */
 const longestDiff = 400
 
 export interface LineOptions {
@@ -42,8 +42,7 @@ export function jsonLines(write: (text: string) => void, { unchanged, diff, whol
 }
 
 function diffOf(diffs: ReadonlyMap<string, readonly string[]>, { name }: Pick<ResourceReport, 'name'>) {
-  const found = diffs.get(name)
-  return omitUndefined({ diff: found })
+  return omitUndefined({ diff: diffs.get(name) })
 }
 
 function shorten(lines: string[]): string[] {

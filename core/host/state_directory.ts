@@ -11,7 +11,7 @@ export function makePrivateDirectories(path: string, ...names: readonly string[]
   for (const directory of [path, ...names.map((name) => `${path}/${name}`)]) makeDirectories(directory, 0o700)
 }
 
-/** Errors of the disk: another directory may not help, so the hint is that of the error. */
+/** Errors that another directory may not avoid: their own hints are printed. */
 const diskErrors: readonly string[] = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE']
 
 function otherDirectoryHint(): string {
@@ -22,30 +22,36 @@ function otherDirectoryHint(): string {
 export class StateDirectory {
   constructor(readonly path: string) {}
 
-  /** Whether an existing entry may be used; writes nothing. */
+  /**
+   * Checks that an existing directory can be used; writes nothing.
+   * @throws NO_STATE_DIRECTORY
+   */
   check(): void {
     try {
-      if (fs.statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.access()
+      if (fs.statSync(this.path, { throwIfNoEntry: false }) !== undefined) this.checkAccess()
     } catch (error) {
-      throw this.unusable(error)
+      throw this.unusableError(error)
     }
   }
 
-  /** Creates the directory, for this account only. */
+  /**
+   * Creates the directory, for this account only.
+   * @throws NO_STATE_DIRECTORY
+   */
   prepare(): void {
     try {
       makePrivateDirectories(this.path, 'runs')
-      this.access()
+      this.checkAccess()
     } catch (error) {
-      throw this.unusable(error)
+      throw this.unusableError(error)
     }
   }
 
-  private access(): void {
+  private checkAccess(): void {
     fs.accessSync(this.path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
   }
 
-  private unusable(error: unknown): ConvergeError {
+  private unusableError(error: unknown): ConvergeError {
     const { code, message, hint } = asConvergeError(error)
     const isInside = code === 'IN_THE_WAY' && message.startsWith(`${this.path}/`)
     return new ConvergeError(`cannot keep state in ${this.path}: ${message}`, {
@@ -80,15 +86,15 @@ export class StateDirectory {
     return `${this.path}/runs/${run}.jsonl`
   }
 
-  /** Opens the journal of a run: what is written to it is in the file at once. */
-  journal(run: string): { write(text: string): void; close(): void } {
+  /** Opens the journal of a run; each text is written to the file at once. */
+  openJournal(run: string): { write(text: string): void; close(): void } {
     const path = this.journalPath(run)
     const file = fs.openSync(path, 'a', 0o600)
     const write = (text: string) => withPathInErrors(path, () => fs.writeFileSync(file, text))
     return { write, close: () => fs.closeSync(file) }
   }
 
-  /** @param kept number of the newest journals, which stay */
+  /** @param kept number of the newest journals, which are not removed */
   removeOldRuns(kept: number): void {
     for (const run of this.runs().slice(0, -kept))
       try {
@@ -99,7 +105,7 @@ export class StateDirectory {
   }
 
   /** The parsed lines of a journal, without a last line that a crash has truncated. */
-  read(run: string): unknown[] {
+  readJournal(run: string): unknown[] {
     const lines = fs.readFileSync(this.journalPath(run), 'utf8').split('\n')
     return lines.flatMap((line) => {
       try {
