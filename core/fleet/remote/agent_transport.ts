@@ -53,10 +53,9 @@ export class AgentConnector {
 
   /**
    * @param host name in the stack file
-   * @param revision number of the rollout; null for commands outside a rollout
    * @throws NOT_ENROLLED, CONNECT_FAILED
    */
-  async open(host: string, revision: number | null): Promise<SshTransport> {
+  async open(host: string): Promise<SshTransport> {
     const enrolled = this.directory.host(host)
     if (enrolled === null)
       throw new ConvergeError(`no agent is enrolled for ${host}`, {
@@ -69,7 +68,7 @@ export class AgentConnector {
     try {
       const bus = await this.bus
       await bus.prepare(host)
-      const transport = new AgentTransport(bus, enrolled, revision, this.limits, () => this.release())
+      const transport = new AgentTransport(bus, enrolled, this.directory, this.limits, () => this.release())
       await transport.greet()
       return transport
     } catch (thrown) {
@@ -189,6 +188,8 @@ class AgentTransport implements SshTransport {
   private settle: (end: ConvergeError | null) => void = () => undefined
   private end: ConvergeError | null | undefined
   private readonly commands = new Map<string, AgentProcess>()
+  /** Number of the rollout that has locked the host, which only rises; null for other commands. */
+  private revision: number | null = null
   private lastPong = performance.now()
   private readonly nonces = new Set<string>()
   private hasAnswered: () => void = () => undefined
@@ -198,7 +199,7 @@ class AgentTransport implements SshTransport {
   constructor(
     private readonly bus: Bus,
     private readonly host: EnrolledHost,
-    private readonly revision: number | null,
+    private readonly directory: BusDirectory,
     private readonly limits: AgentLimits,
     private readonly released: () => Promise<void>,
   ) {
@@ -229,6 +230,10 @@ class AgentTransport implements SshTransport {
       code: 'CONNECT_FAILED',
       hint: 'check the service on the host: systemctl status converge-agent, journalctl -u converge-agent',
     })
+  }
+
+  fence(): void {
+    this.revision = this.directory.nextRevision()
   }
 
   async exec(command: string): Promise<RemoteProcess> {
