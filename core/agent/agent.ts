@@ -173,10 +173,16 @@ export class Agent {
     // Both times are of the server: neither clock of the host nor of the control plane counts.
     const age = (Date.now() + this.clockOffset - message.time.getTime()) / 1000
     if (age > lifetime)
-      return { code: 'COMMAND_EXPIRED', message: `the command is ${Math.round(age)} s old, and was valid for ${lifetime} s` }
+      return {
+        code: 'COMMAND_EXPIRED',
+        message: `the command is ${Math.round(age)} s old, and was valid for ${lifetime} s`,
+      }
     const newest = this.options.directory.revision()
     if (revision !== null && revision < newest)
-      return { code: 'SUPERSEDED', message: `rollout ${revision} is superseded: this host has accepted rollout ${newest}` }
+      return {
+        code: 'SUPERSEDED',
+        message: `rollout ${revision} is superseded: this host has accepted rollout ${newest}`,
+      }
     return null
   }
 
@@ -268,4 +274,3 @@ export class Agent {
     }
   }
 }
-

@@ -46,7 +46,7 @@ export function selfSignedCertificate(name: string, now: number, years = 20): Ce
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })
   // A serial number is positive: the first bit is cleared, and the first byte is not zero.
   const serial = randomBytes(16)
-  serial[0] = (serial[0] ?? 0) & 0x3f | 0x40
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
   const content = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, serial),

@@ -119,7 +119,9 @@ export class BusServer {
   private async listening(): Promise<void> {
     const { directory } = this.options
     const { host, port } = directory.settings().listen
-    const isUp = await waitUntil(() => canConnect(localAddress(host), port))
+    const isUp = await waitUntil(
+      async () => runningServer(directory) !== null && (await canConnect(localAddress(host), port)),
+    )
     if (isUp) return
     const log = readFileSync(directory.logFile, 'utf8').trim().split('\n').slice(-5).join('\n')
     await this.stop()

@@ -137,7 +137,8 @@ t.test('a stack with hosts over agents and over SSH', async (t) => {
 
   await t.test('sets them up in one rollout', async (t) => {
     const setup = await operator.json(['setup', '--accept-new', '-m', 'first'])
-    if (setup.status !== 0) t.comment(`${setup.stdout}${setup.stderr}${(await one.run('cat /var/log/agent.log')).stdout}`)
+    if (setup.status !== 0)
+      t.comment(`${setup.stdout}${setup.stderr}${(await one.run('cat /var/log/agent.log')).stdout}`)
     t.match(setup, { status: 0, report: { id: '000001', outcome: 'changed' } })
     for (const host of hosts) t.equal(host.read('/srv/probe/online'), 'a.1 b c\n')
     t.match(await operator.json(['setup']), { status: 0, report: { outcome: 'unchanged' } })

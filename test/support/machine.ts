@@ -112,7 +112,8 @@ const probes = {
     return reached ? null : 'the Python package index cannot be reached, or /usr/bin/python3 has no pip'
   },
   'npm registry': () => (runs('npm', 'view', 'p-limit@7.3.3', 'version') ? null : 'the npm registry cannot be reached'),
-  'nats-server': () => (natsServer() === null ? 'nats-server 2.12 or later is not installed (node test/prepare.mjs)' : null),
+  'nats-server': () =>
+    natsServer() === null ? 'nats-server 2.12 or later is not installed (node test/prepare.mjs)' : null,
   mariadbd: program('mariadbd', 'mariadb-server'),
   'libpq headers': program('pg_config', 'libpq-dev'),
   'libmariadb headers': program('mariadb_config', 'libmariadb-dev'),

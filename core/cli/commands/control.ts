@@ -1,7 +1,7 @@
 /** Runs `converge control`: the bus of a stack, and the enrolment of its hosts, until it is interrupted. */
 import { hostname } from 'node:os'
-import { print } from '../print.ts'
 import type { ExitStatus } from '../exit_status.ts'
+import { print } from '../print.ts'
 import { stackInputs } from '../stack/inputs.ts'
 import type { StackCommand } from '../stack/stack_command.ts'
 import { busDirectoryOf } from '../stack/state_directory.ts'
@@ -27,7 +27,9 @@ export async function controlCommand<N>(call: StackCommand<N>): Promise<ExitStat
     process.once('SIGTERM', end)
   })
   const running = await startControlPlane({ directory, program, log })
-  log(`control plane of ${stack.name}: nats-server ${version} on ${listen.host}:${listen.port}, hosts reach it as ${address}`)
+  log(
+    `control plane of ${stack.name}: nats-server ${version} on ${listen.host}:${listen.port}, hosts reach it as ${address}`,
+  )
   await ended
   await running.stop()
   return 0

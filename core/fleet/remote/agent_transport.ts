@@ -265,9 +265,12 @@ class AgentTransport implements SshTransport {
     const silentMs = performance.now() - this.lastPong
     if (silentMs > this.limits.silence * 1000)
       return this.finish(
-        new ConvergeError(`the connection to ${this.host.host} was lost: its agent has been silent for ${Math.round(silentMs / 1000)} s`, {
-          code: 'CONNECTION_LOST',
-        }),
+        new ConvergeError(
+          `the connection to ${this.host.host} was lost: its agent has been silent for ${Math.round(silentMs / 1000)} s`,
+          {
+            code: 'CONNECTION_LOST',
+          },
+        ),
       )
     this.ping()
   }
@@ -386,7 +389,8 @@ class AgentProcess {
     const isSame = previous !== undefined && previous.out === state.out && previous.err === state.err
     if (isBehind && isSame) void this.quietly(this.tell({ kind: 'resume', ...this.received }))
     const total = this.inputBytes
-    if (previous !== undefined && previous.in === state.in && state.in < total) void this.quietly(this.repeatInput(state.in))
+    if (previous !== undefined && previous.in === state.in && state.in < total)
+      void this.quietly(this.repeatInput(state.in))
   }
 
   /** Ends it on this side. */
@@ -425,8 +429,7 @@ class AgentProcess {
   }
 
   private async repeatInput(from: number): Promise<void> {
-    for (const part of this.inputs)
-      if (part.at + part.data.length > from || part.isLast) await this.tellPart(part)
+    for (const part of this.inputs) if (part.at + part.data.length > from || part.isLast) await this.tellPart(part)
   }
 
   private tellPart({ at, data, isLast }: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }) {
@@ -495,4 +498,3 @@ class AgentProcess {
 
 const agentRestarted = (host: string) =>
   new ConvergeError(`the agent of ${host} was started again while the command ran`, { code: 'CONNECTION_LOST' })
-
