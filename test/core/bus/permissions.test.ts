@@ -1,9 +1,11 @@
 /** Tests that a host can do nothing on the bus but take its commands and report as itself. */
 import t, { type Test } from 'tap'
 import { connectControl, type NatsConnection, streamsOf } from '../../../core/bus/connection.ts'
+import { revokeHost } from '../../../core/bus/control_plane.ts'
 import { subjectsOf } from '../../../core/bus/subjects.ts'
 import { TestBus } from '../../support/bus.ts'
 import { needs } from '../../support/machine.ts'
+import { waitUntil } from '../../support/wait_until.ts'
 
 const subjects = subjectsOf('shop')
 
@@ -21,6 +23,8 @@ async function isRefused(connection: NatsConnection, violations: string[], act: 
   violations.length = 0
   act()
   await connection.flush()
+  // The violation arrives before the answer to the flush, and its listener is called after it.
+  await new Promise((done) => setImmediate(done))
   return violations.join('\n')
 }
 
@@ -93,30 +97,24 @@ async function allowed(t: Test, host: NatsConnection, violations: string[]): Pro
   t.equal((await consumer.info(true)).name, 'a=1')
 }
 
-t.test('a message that a host directs to another by a reply subject has no effect', async (t) => {
+t.test('what the server answers to a reply subject that a host names reaches no other host', async (t) => {
   if (!needs(t, ['nats-server'])) return
   const bus = await TestBus.start(t)
   await bus.enrol('a')
   await bus.enrol('b')
-  const { log } = bus.startAgent('b')
   const host = await bus.connectAs('a')
   const control = await connectControl(bus.directory, 'test')
   t.teardown(() => control.close())
   const { js, manager } = await streamsOf(control)
-  await js.publish(subjects.command('a'), 'a command that only a can read')
-  // The server sends what it answers to the reply subject that the host names, whatever the host may publish.
-  const consumer = '$JS.API.CONSUMER.MSG.NEXT.CMD.a'
-  host.publish(consumer, '{"batch":1}', { reply: subjects.command('b') })
-  await host.flush()
-  const isDropped = async () =>
-    log.some((line) => line.includes('not signed')) || (await manager.streams.info('CMD')).state.messages <= 1
-  for (let tries = 0; tries < 40 && !(await isDropped()); tries++) await new Promise((done) => setTimeout(done, 100))
-  t.ok(await isDropped(), 'the agent of the other host drops it')
+  await js.publish(subjects.command('a'), 'a command for a')
+  host.publish('$JS.API.CONSUMER.MSG.NEXT.CMD.a', '{"batch":1}', { reply: subjects.command('b') })
+  // The server stores its own message again, under the subject that it had: a copy for the same host.
+  await waitUntil(async () => (await manager.streams.info('CMD')).state.messages === 2, 'the copy is stored')
+  t.match(await manager.consumers.info('CMD', 'b'), { num_pending: 0, delivered: { consumer_seq: 0 } })
 })
 
 t.test('a revoked host is disconnected, and refused', async (t) => {
   if (!needs(t, ['nats-server'])) return
-  const { revokeHost } = await import('../../../core/bus/control_plane.ts')
   const bus = await TestBus.start(t)
   await bus.enrol('a')
   const host = await bus.connectAs('a')
