@@ -62,7 +62,14 @@ export class TestBus {
   /** Connects with the keys of a host, as a program on it could. */
   async connectAs(host: string): Promise<NatsConnection> {
     const { address, port, certificate, seed } = this.agentDirectory(host).load()
-    const connection = await connectBus({ address, port, certificate, seed, name: host, inboxPrefix: inboxPrefix(host) })
+    const connection = await connectBus({
+      address,
+      port,
+      certificate,
+      seed,
+      name: host,
+      inboxPrefix: inboxPrefix(host),
+    })
     this.owner.teardown(() => connection.close())
     return connection
   }
