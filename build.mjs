@@ -123,7 +123,7 @@ const { metafile } = await build({
 })
 requireAscii('converge.cjs')
 const consoleInputs = await buildConsole()
-const natsInputs = await buildNats()
+const natsInputs = await buildAgent()
 // The modules that recipes and their tests import outside a run. In a run, recipes get the engine itself.
 await build({
   entryPoints: ['recipes/testing/library.ts'],
@@ -187,12 +187,15 @@ async function buildConsole() {
   return [server, pages].flatMap(({ metafile }) => Object.keys(metafile.inputs))
 }
 
-/** Bundles the libraries of NATS apart. @returns the paths of what it contains */
-async function buildNats() {
+/** Bundles the agent, and the libraries of NATS, apart. @returns the paths of what they contain */
+async function buildAgent() {
   const { metafile } = await build({
     metafile: true,
-    entryPoints: ['core/bus/nats.ts'],
-    outfile: 'dist/nats.cjs',
+    entryPoints: { nats: 'core/bus/nats.ts', agent: 'core/agent/main.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    define: { CONVERGE_VERSION: JSON.stringify(version) },
+    plugins: [replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales)],
     bundle: true,
     platform: 'node',
     format: 'cjs',

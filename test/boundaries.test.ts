@@ -67,7 +67,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/start_failure.ts',
   ],
   'core/bus': ['core/secrets', 'core/model', 'core/host/directories.ts', 'core/host/replace_file.ts'],
-  'core/agent': ['core/bus', 'core/secrets', 'core/model', 'core/host/directories.ts', 'core/host/replace_file.ts'],
+  'core/agent': [
+    'core/report/printable.ts',
+    'core/bus',
+    'core/secrets',
+    'core/model',
+    'core/host/directories.ts',
+    'core/host/replace_file.ts',
+  ],
   'core/fleet': [
     'core/bus',
     'core/secrets',

@@ -5,6 +5,7 @@ import { connectBus, type JsMsg, type NatsConnection, type Streams, streamsOf } 
 import { type KeyPair, keyPairOf } from '../bus/keys.ts'
 import {
   type AnswerContent,
+  type Beat,
   inputContent,
   inputEnvelope,
   parseJson,
@@ -240,7 +241,11 @@ export class Agent {
 
   private beat(meter: LoadMeter): void {
     if (this.keys === null) return
-    const content = { ...meter.read(), generation: this.options.directory.revision(), version: this.options.version }
+    const content: Beat = {
+      ...meter.read(),
+      generation: this.options.directory.revision(),
+      version: this.options.version,
+    }
     this.publish(this.subjects.beat(this.enrolment.host), signMessage(this.keys, 'beat', content))
   }
 

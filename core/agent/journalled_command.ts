@@ -85,8 +85,11 @@ export class JournalledCommand {
     syncDirectory(join(this.directory, '..'))
     this.send(this.content, { kind: 'acknowledged' })
     const [out, err] = [openSync(join(this.directory, 'out'), 'a'), openSync(join(this.directory, 'err'), 'a')]
+    // These are for the agent's own memory.
+    const { NODE_OPTIONS, MALLOC_ARENA_MAX, UV_THREADPOOL_SIZE, ...env } = process.env
     const child = spawn('/bin/sh', ['-c', wrapper, 'sh', this.content.command, this.directory], {
       cwd: homedir(),
+      env,
       stdio: ['pipe', out, err],
       detached: true,
     })

@@ -33,11 +33,6 @@ export type EnrolledHost = z.output<typeof enrolledHost>
 
 const invitation = z.object({ host: z.string(), expires: z.number() })
 
-export interface BusAddress {
-  readonly host: string
-  readonly port: number
-}
-
 /** Bytes that all streams together may take. */
 const maxStore = 2 << 30
 

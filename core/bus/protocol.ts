@@ -31,7 +31,6 @@ export type AnswerContent = z.output<typeof answerContent>
 
 /** The question whether an agent is running, and how far it is with commands. */
 export const pingContent = z.object({ nonce: z.string().max(64), commands: z.array(z.string()).max(1000) })
-export type PingContent = z.output<typeof pingContent>
 
 /** How far a command is. Bytes. */
 const commandState = z.object({ in: z.number(), out: z.number(), err: z.number(), hasEnded: z.boolean() })
@@ -41,18 +40,17 @@ export const pongContent = z.object({ nonce: z.string(), commands: z.record(z.st
 export type PongContent = z.output<typeof pongContent>
 
 /** What a host reports of itself every ten seconds. */
-export const beatContent = z.object({
+export interface Beat {
   /** Percent of all CPUs since the last beat. */
-  cpu: z.number(),
+  readonly cpu: number
   /** Percent of the memory that is in use. */
-  memory: z.number(),
+  readonly memory: number
   /** Average number of processes that were ready to run, over a minute. */
-  load1: z.number(),
+  readonly load1: number
   /** Number of the newest rollout that the host has accepted. */
-  generation: z.number(),
-  version: z.string(),
-})
-export type BeatContent = z.output<typeof beatContent>
+  readonly generation: number
+  readonly version: string
+}
 
 /** A text that a host has signed with its NKEY. */
 const signedContent = z.object({ text: z.string(), signature: z.string() })

@@ -30,7 +30,14 @@ function agent(node: SiteNode): PackagedService {
             Unit: { Description: 'Agent of converge', Wants: 'network-online.target', After: 'network-online.target' },
             Service: {
               ExecStart: systemdCommand([...program, 'agent', 'run', '--state-dir', directory]),
-              Environment: ['HOME=/root', `PATH=${[...new Set([...own, ...system])].join(':')}`],
+              Environment: [
+                'HOME=/root',
+                `PATH=${[...new Set([...own, ...system])].join(':')}`,
+                // Less memory: 59 instead of 71 MB. Commands do not inherit them.
+                'NODE_OPTIONS=--max-semi-space-size=1',
+                'MALLOC_ARENA_MAX=1',
+                'UV_THREADPOOL_SIZE=1',
+              ],
               WorkingDirectory: '/',
               Restart: 'always',
               RestartSec: 2,
