@@ -1,4 +1,4 @@
-/** Runs one command, with its journal: what it was told before it starts, its output, and how it ended. */
+/** Runs one command, with its journal: its content before it starts, its output, and its exit status. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import {
   closeSync,
@@ -160,7 +160,7 @@ export class JournalledCommand {
   }
 
   private watchEarlier(): void {
-    // What an earlier agent was given as input is lost with its pipe.
+    // The input of an earlier agent is lost with its pipe.
     this.sent.out = this.size('out')
     this.sent.err = this.size('err')
     this.hasReported = true

@@ -220,7 +220,7 @@ const tokenContent = z.object({
   stack: z.string(),
   host: z.string(),
 })
-/** What a host needs to enrol. */
+/** The content of a token, with which a host enrols. */
 export type EnrolmentToken = z.output<typeof tokenContent>
 
 const tokenPrefix = 'converge-agent-'

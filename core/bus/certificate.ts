@@ -1,4 +1,4 @@
-/** Makes the certificate of the bus: ECDSA P-256, signed by itself. Agents trust exactly this one. */
+/** Makes the certificate of the bus: ECDSA P-256, self-signed. Agents trust exactly this one. */
 import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto'
 
 /** Encodes one value in DER: its tag, its length and its content. */

@@ -1,4 +1,4 @@
-/** Connects to the bus, and creates the streams and consumers, which can be made anew at any time. */
+/** Connects to the bus, and creates the streams and consumers, which can be made again at any time. */
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream'
 import type { ConnectionOptions, NatsConnection } from '@nats-io/transport-node'
 import type { BusDirectory } from './bus_directory.ts'

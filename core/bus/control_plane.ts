@@ -57,7 +57,7 @@ export async function startControlPlane({ directory, program, log }: ControlOpti
   }
 }
 
-/** Makes the streams anew after each restart of the server, which may have lost them. */
+/** Makes the streams again after each restart of the server, which may have lost them. */
 async function watch(connection: NatsConnection, prepare: () => Promise<void>, log: (line: string) => void) {
   for await (const { type } of connection.status())
     if (type === 'reconnect')

@@ -11,7 +11,7 @@ const request = z.object({
   key: z.string().max(200),
   recipient: z.string().regex(/^age1[0-9a-z]{50,100}$/),
 })
-/** What a host sends: the secret of its token, and the public halves of its keys. */
+/** The request of a host: the secret of its token, and the public halves of its keys. */
 export type EnrolmentRequest = z.output<typeof request>
 
 export const enrolmentAnswer = z.object({
@@ -28,7 +28,7 @@ const longestRequest = 10_000
 
 export interface EnrolmentOptions {
   readonly directory: BusDirectory
-  /** Called after a host was stored: its user has to be known to the server before the host connects. */
+  /** Called after a host was stored: its user must be known to the server before the host connects. */
   readonly onEnrolled: (host: string) => Promise<void>
   readonly log: (line: string) => void
 }

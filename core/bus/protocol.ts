@@ -39,7 +39,7 @@ const commandState = z.object({ in: z.number(), out: z.number(), err: z.number()
 export const pongContent = z.object({ nonce: z.string(), commands: z.record(z.string(), commandState) })
 export type PongContent = z.output<typeof pongContent>
 
-/** What a host reports of itself every ten seconds. */
+/** The report of a host every ten seconds. */
 export interface Beat {
   /** Percent of all CPUs since the last beat. */
   readonly cpu: number

@@ -67,7 +67,6 @@ export const agentCommands: readonly CommandSpec[] = [
     examples: [
       ['converge agent invite app1', 'prints a token'],
       ['converge agent enrol TOKEN', 'on the host, as root'],
-      ['converge setup --role agent', 'on the host: a service that runs the agent'],
       ['converge agent revoke app1', 'the bus refuses the host from now on'],
     ],
     kind: 'agent',

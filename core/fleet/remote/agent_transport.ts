@@ -41,7 +41,7 @@ export const defaultAgentLimits: AgentLimits = { connect: 10, silence: 20 }
 /** Bytes of input in one message. */
 const partBytes = 256 * 1024
 
-/** What all connections to agents share: one connection to the bus, which ends with the last of them. */
+/** Shares between all connections to agents one connection to the bus, which ends with the last of them. */
 export class AgentConnector {
   private bus: Promise<Bus> | null = null
   private users = 0
