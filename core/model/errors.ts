@@ -233,7 +233,9 @@ interface SystemFailure {
 
 /** The functions of the module os report only the number of the error, some of them without its sign. */
 function systemErrorOf(thrown: NodeJS.ErrnoException): SystemFailure {
-  if (thrown.code?.startsWith('Unknown system error')) return { ...namedFailure(thrown), path: thrown.path }
+  // Libraries have codes of their own, such as the numbers of JetStream.
+  if (typeof thrown.code !== 'string') return {}
+  if (thrown.code.startsWith('Unknown system error')) return { ...namedFailure(thrown), path: thrown.path }
   if (thrown.code !== 'ERR_SYSTEM_ERROR') return thrown
   const [code, reason] = getSystemErrorMap().get(-Math.abs(thrown.errno ?? 0)) ?? [thrown.code, thrown.message]
   return { code, syscall: thrown.syscall, reason }

@@ -61,6 +61,8 @@ t.test('differs from the cookbook only in the listed attributes', async (t) => {
     'varnish_plone.ban_on_deploy',
     'varnish_purge_urls',
     'console',
+    'agent',
+    'bus',
     'haproxy.enable_stats',
     'haproxy.health_check_host',
     'newrelic.server_monitoring',
@@ -145,7 +147,7 @@ t.test('each attribute has one plain sentence or two, and names what it mirrors'
     if (/^deploy\.\*\.buildout_(cache_archives|init_commands)\.|packages\.\*\.|ruby_gems\.\*\./.test(path)) continue
     t.match(json.description, /^(?=\S).{9,200}\.$/, path)
     if (
-      !/^(converge|console|port_app|jetty_app|php_app)(\.|$)|zeoserver\.backup|relstorage\.(backup|keep_history|server)|celerybeat_layer|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
+      !/^(converge|console|agent|bus|port_app|jetty_app|php_app)(\.|$)|zeoserver\.backup|relstorage\.(backup|keep_history|server)|celerybeat_layer|sha256|requirepass|broker\.password|listen_addr|known_hosts|scm\.commit|allow_root|smoke_test|readiness|health_check_host|ban_on_deploy|init_commands\.\*\.(type|events|user|environment|ready|port|path|stay_up_seconds)/.test(
         path,
       )
     )

@@ -46,6 +46,7 @@ async function reads(name: string, clients: number): Promise<number> {
     php_app: { app_name: 'site' },
     redis: { config: { requirepass: 'planted' } },
     console: { stack_files: ['/srv/site/stack.yaml'] },
+    bus: { stack_file: '/srv/site/stack.yaml' },
     ...(name === 'relstorage-server' ? { plone_instances: relstorage } : {}),
     converge: { balancer: { layers: ['lb'], port: 8099 } },
   }

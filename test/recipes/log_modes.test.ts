@@ -46,6 +46,13 @@ const situations: Readonly<Record<string, Situation>> = {
     init: 'systemd',
     fails: /^(systemd_unit|service)/,
   },
+  bus: {
+    attributes: { bus: { stack_file: '/srv/shop/stack.yaml' } },
+    needsSystem: true,
+    init: 'systemd',
+    fails: /^(systemd_unit|service|virtualenv)/,
+  },
+  agent: { needsSystem: true, init: 'systemd', fails: /^(systemd_unit|service)/ },
   base: {},
 }
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { natsServer } from './nats_server.ts'
 
 /** Returns why a requirement is not available, or null. */
 type Probe = () => string | null
@@ -111,6 +112,8 @@ const probes = {
     return reached ? null : 'the Python package index cannot be reached, or /usr/bin/python3 has no pip'
   },
   'npm registry': () => (runs('npm', 'view', 'p-limit@7.3.3', 'version') ? null : 'the npm registry cannot be reached'),
+  'nats-server': () =>
+    natsServer() === null ? 'nats-server 2.12 or later is not installed (node test/prepare.mjs)' : null,
   mariadbd: program('mariadbd', 'mariadb-server'),
   'libpq headers': program('pg_config', 'libpq-dev'),
   'libmariadb headers': program('mariadb_config', 'libmariadb-dev'),

@@ -1,4 +1,5 @@
 /** Lists the commands and options as data, from which parsing, help, completion and the reference pages are made. */
+import { agentCommands } from './agents.ts'
 import { consoleCommands } from './console.ts'
 import { consoleClientCommands } from './console_client.ts'
 import { convergeCommands } from './converge.ts'
@@ -31,6 +32,7 @@ export const commands: readonly CommandSpec[] = [
   ...secretsCommands,
   ...consoleCommands,
   ...consoleClientCommands,
+  ...agentCommands,
   ...helpCommands,
 ]
 

@@ -102,6 +102,8 @@ export interface Arguments {
   readonly journal?: string | undefined
   readonly last?: boolean | undefined
   readonly listen?: string | undefined
+  readonly address?: string | undefined
+  readonly natsServer?: string | undefined
   readonly keepDays?: string | undefined
   readonly url?: string | undefined
   readonly settings?: string | undefined
@@ -189,6 +191,8 @@ export interface CommandSpec {
     | 'secrets'
     | 'console'
     | 'console-client'
+    | 'control'
+    | 'agent'
     | 'test'
     | 'verify'
     | 'new'

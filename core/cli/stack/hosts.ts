@@ -1,4 +1,5 @@
 /** Prepares the hosts of a stack for connections: keys, jump hosts, sudo, and the files to upload. */
+import type { AgentConnector } from '../../fleet/remote/agent_transport.ts'
 import { engineFiles } from '../../fleet/remote/packed_directory.ts'
 import { RemoteHost } from '../../fleet/remote/remote_host.ts'
 import type { SshTransport, Sudo } from '../../fleet/remote/ssh_transport.ts'
@@ -18,6 +19,7 @@ import type { StackInputs } from './inputs.ts'
 import { hasTerminal, Prompter } from './prompt.ts'
 import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
+import { busDirectoryOf } from './state_directory.ts'
 import { sudoPassword } from './sudo_password.ts'
 
 export interface FleetOptions {
@@ -110,11 +112,16 @@ export async function reachableHosts<N, P extends { readonly name: string }>(
     prompt,
   })
   const ask = sudoPassword(prompt, (password) => secrets.add(password))
+  const agents = agentConnector(stack)
   const problems: ConvergeError[] = []
   const reached = hosts.flatMap((selectable): ReachableHost<P>[] => {
     const host = hostNamed(stack, selectable.name)
     try {
       const target = resolveTarget(withHome(host), config)
+      if (host.transport === 'agent') {
+        const open = async () => (await agents()).open(host.name)
+        return [{ selectable, host, target, open, sudo: 'none' }]
+      }
       const open = () => connections.connect(target)
       return [{ selectable, host, target, open, sudo: sudoOf(host, target.user, ask) }]
     } catch (thrown) {
@@ -125,6 +132,22 @@ export async function reachableHosts<N, P extends { readonly name: string }>(
   for (const message of config.warnings) warn(message)
   throwProblems(problems)
   return reached
+}
+
+/** Returns a function that makes the connector of agents when the first host requires it, and then the same one. */
+function agentConnector(stack: Stack): () => Promise<AgentConnector> {
+  const make = async () => {
+    const [{ AgentConnector }, { BusDirectory }] = await Promise.all([
+      import('../../fleet/remote/agent_transport.ts'),
+      import('../../bus/bus_directory.ts'),
+    ])
+    return new AgentConnector(new BusDirectory(busDirectoryOf(stack)))
+  }
+  let made: Promise<AgentConnector> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 /** Expands the operator's home directory in the path of the host's key. */

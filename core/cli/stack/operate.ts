@@ -48,7 +48,7 @@ export function connectionTo(
   { selectable: { name }, host, target, open, sudo }: ReachableHost<SelectableHost>,
   asRoot: boolean,
 ): HostConnection {
-  if (asRoot && sudo === 'none' && target.user !== 'root')
+  if (asRoot && sudo === 'none' && target.user !== 'root' && host.transport === 'ssh')
     throw new ConvergeError(`cannot become root on ${name}: the stack file sets "sudo" to false`, {
       code: 'NO_ROOT',
       hint: 'leave out --sudo and --user, or correct "sudo" of the host',

@@ -9,6 +9,11 @@ export function stateDirectoryOf({ directory, name, environment }: Stack): strin
   return `${directory}/.converge/${name.replaceAll('/', '-')}${environment === null ? '' : `-${environment}`}`
 }
 
+/** Returns the directory with the keys of the bus, and with the hosts that are enrolled. */
+export function busDirectoryOf(stack: Stack): string {
+  return `${stateDirectoryOf(stack)}/bus`
+}
+
 /** Returns the options that select the same stack, each with a leading blank; empty if none is needed. */
 export function stackSelectionOptions({ stack, environment }: Pick<Arguments, 'stack' | 'environment'>): string {
   const words = [

@@ -173,7 +173,10 @@ export class HostConnection {
     })
     try {
       if (this.isClosed) throw closedHere()
-      if (this.isLocking) await this.hold(wire)
+      if (this.isLocking) {
+        await this.hold(wire)
+        wire.fence?.()
+      }
     } catch (error) {
       wire.close()
       throw error

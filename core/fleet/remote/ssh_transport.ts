@@ -7,6 +7,8 @@ import { findRefusal, sudoRefused, withoutNoise } from './sudo_refusal.ts'
 
 export interface SshTransport {
   exec(command: string): Promise<RemoteProcess>
+  /** Called when this side has locked the host: from now on, the host refuses commands of earlier lock holders. */
+  fence?(): void
   /** Null where this side closed it. */
   readonly closed: Promise<ConvergeError | null>
   close(): void

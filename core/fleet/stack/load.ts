@@ -187,6 +187,7 @@ function hostOf(name: string, host: GivenHost, content: StackContent, directory:
     identity: identity === undefined ? undefined : absolutePath(identity, directory),
     jump: host.jump ?? ssh?.jump,
     sudo: host.sudo ?? (prefix !== undefined || user === 'root' ? false : (ssh?.sudo ?? true)),
+    transport: host.transport ?? 'ssh',
     layers: Object.keys(layers).filter((layer) => host.layers.includes(layer)),
     cpus: host.cpus,
     // Zero means "not set": other hosts compute this host's number of processes from it.

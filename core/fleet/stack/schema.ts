@@ -92,6 +92,10 @@ const host = () =>
     {
       address: line().describe('Where sshd answers: an IP address or a DNS name.'),
       ...connection(),
+      transport: z
+        .enum(['ssh', 'agent'])
+        .optional()
+        .describe('How converge reaches it: ssh, or agent for the agent that runs on it. Default: ssh.'),
       layers: z.array(line()).describe('Short names of its layers.'),
       cpus: count(1)
         .optional()

@@ -33,6 +33,8 @@ export interface StackHost {
   /** `[user@]host[:port]`, several separated by commas; `none`; undefined: from ~/.ssh/config. */
   readonly jump: string | undefined
   readonly sudo: Sudo
+  /** How converge reaches it. */
+  readonly transport: 'ssh' | 'agent'
   /** Short names, in the order of the stack's layers. */
   readonly layers: readonly string[]
   readonly cpus: number | undefined

@@ -17,6 +17,11 @@ t.test('a failure of the module os names the call and the reason', async (t) => 
   t.match(asConvergeError(failureOfOs()), { code: 'ESRCH', message: 'os_getpriority: no such process' })
 })
 
+t.test('an error of a library may have a number as its code', async (t) => {
+  const error = Object.assign(new Error('stream not found'), { code: 10059, syscall: 'publish' })
+  t.match(asConvergeError(error), { code: 'INTERNAL', message: 'stream not found' })
+})
+
 t.test('a failure to list the addresses of the host has the text and the hint of its reason', async (t) => {
   const what = 'list the network addresses of this host'
   for (const [errno, expected] of [
