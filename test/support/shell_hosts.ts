@@ -71,7 +71,8 @@ function wireTo(t: Test, host: Shell): SshTransport {
   }
 }
 
-async function open(t: Test, host: Shell): Promise<SshTransport> {
+/** Connects to a host; throws an error if it is down. */
+export async function open(t: Test, host: Shell): Promise<SshTransport> {
   if (host.isDown) throw new ConvergeError('connection refused', { code: 'CONNECT_FAILED' })
   return wireTo(t, host)
 }
@@ -110,7 +111,6 @@ export function hostAt(
   return remoteHost
 }
 
-/** Lists the engine's directories on a host, without those of Node. */
 /** A request for a setup without roles. */
 export const setupRequest = {
   command: { kind: 'events', events: ['setup'] },
@@ -119,6 +119,7 @@ export const setupRequest = {
   isDryRun: false,
 } as const
 
+/** Lists the engine's directories on a host, without those of Node. */
 export const enginesAt = (prefix: string): string[] =>
   readdirSync(`${prefix}/usr/local/lib/converge`)
     .filter((name) => name.startsWith('engine-'))

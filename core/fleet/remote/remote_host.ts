@@ -31,9 +31,9 @@ export interface RemoteHostOptions extends HostConnectionOptions {
   /** Reports an upload that takes a while, for the screen. */
   readonly step: (text: string) => void
   readonly connection: (state: 'lost' | 'back', detail: string) => void
-  /** How long to retry a lost connection. Seconds. */
   /** Options of `plan` for dry runs, such as `--explain`; default: none. */
   readonly planOptions?: readonly string[]
+  /** How long to retry a lost connection. Seconds. */
   readonly patience: number
 }
 
@@ -41,6 +41,7 @@ export class RemoteHost implements HostClient {
   private readonly connection: HostConnection
   private readonly uploader: Uploader
   private running: ActiveRun | null = null
+  private isLost = false
   private readonly library: string
   private readonly state: string
   private readonly engine: PackedDirectory
@@ -50,7 +51,7 @@ export class RemoteHost implements HostClient {
     const prefix = options.prefix ?? ''
     this.library = `${prefix}/usr/local/lib/converge`
     this.state = `${prefix}/var/lib/converge/fleet`
-    this.connection = new HostConnection(options, this.state)
+    this.connection = new HostConnection({ ...options, connection: this.reportConnection }, this.state)
     const { runtimes, step } = options
     this.uploader = new Uploader(this.connection, { library: this.library, state: this.state, runtimes, step })
     this.engine = packDirectory(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
@@ -61,6 +62,13 @@ export class RemoteHost implements HostClient {
 
   get name(): string {
     return this.options.name
+  }
+
+  /** Reports a loss and its end once: the lock and a run may both notice them. */
+  private readonly reportConnection = (state: 'lost' | 'back', detail: string): void => {
+    if ((state === 'lost') === this.isLost) return
+    this.isLost = state === 'lost'
+    this.options.connection(state, detail)
   }
 
   async connect(hold: boolean): Promise<void> {
@@ -95,7 +103,8 @@ export class RemoteHost implements HostClient {
     const inputs = this.inputsOf(request)
     const requiredDirectories = this.needs(inputs)
     const events = new RunEventStream(onEvent)
-    const { patience, connection } = this.options
+    const { patience } = this.options
+    const connection = this.reportConnection
     const follower = new RunFollower(this.connection, events, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
       ...this.commandLine(commandWords(request.command, request.isDryRun, this.options.planOptions), request, inputs),
@@ -111,6 +120,7 @@ export class RemoteHost implements HostClient {
         run,
         requiredDirectories.map(({ directory }) => directory).join('\n'),
         ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
+        request.isDryRun ? '' : `${this.options.rollout} ${this.connection.describe()}`,
         ...call,
       ])
     const mayRepeat = () => !events.isStarted && !running.isInterrupted && !this.connection.closed

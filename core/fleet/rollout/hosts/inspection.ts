@@ -48,7 +48,9 @@ export class HostInspection {
         this.context.progress.addErrorWarning(asConvergeError(thrown), host.name)
       }
     }
-    await this.runner.forEachHost(touched, queryReleases, () => this.context.abort.hasOperatorQuit)
+    // A host that another rollout uses answers nothing more.
+    const answering = touched.filter(({ name }) => this.context.progress.get(name).lastFailure?.failure.code !== 'HOST_TAKEN')
+    await this.runner.forEachHost(answering, queryReleases, () => this.context.abort.hasOperatorQuit)
   }
 
   /** Returns the current releases; a host that does not answer is left out. */

@@ -122,7 +122,7 @@ t.test('returns the answer of a command, and the events of a run', async (t) => 
     t.strictSame(await ask(`${at}/there`, 'echo', '{"a":1}'), { answer: '{"a":1}\n' }, greeting)
     const reported: unknown[] = []
     const received = new RunEventStream((event) => reported.push(event))
-    const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '']
+    const words = [`${at}/lib`, `${at}/runs`, `run-${greetings.indexOf(greeting)}`, `${at}/there`, '', '', '', '', '']
     const run = await link.runScript(startScript, [...words, 'echo', '{"event":"begin"}'])
     t.equal(await received.readStream(run.process), undefined)
     t.match(received, { isStarted: true, status: 0 }, greeting)
