@@ -165,6 +165,28 @@ t.test('operators of one stack', async (t) => {
     )
   })
 
+  await t.test('status and doctor warn of a clock that differs', async (t) => {
+    const node = '/usr/local/lib/converge/node'
+    host.write(
+      '/root/clock.cjs',
+      'const now = Date.now; globalThis.Date = class extends Date { constructor(...args) { super(...(args.length === 0 ? [now() - 7_380_000] : args)) } }',
+    )
+    const program = (await host.run(`readlink ${node}`)).stdout.trim()
+    await host.run(
+      `rm ${node}; printf '#!/bin/sh\\nexec %s --require /root/clock.cjs "$@"\\n' ${program} >${node}; chmod 755 ${node}`,
+    )
+    const text = /its clock is 2 h [23] min behind the clock of this computer; .*timedatectl set-ntp true/
+    const status = await first.run(['status'])
+    t.match(status, { status: 0, stdout: text })
+    t.match(status.stdout, /^warning: h1: its clock /m, 'not the other host')
+    t.match(await first.run(['doctor']), {
+      status: 0,
+      stdout: /^h1\n {2}warning {2}clock: its clock is 2 h [23] min behind .*\n {11}fix: synchronize .*$/m,
+    })
+    await host.run(`ln -sfn ${program} ${node}`)
+    t.notMatch((await first.run(['status'])).stdout, /its clock/)
+  })
+
   const startPaused = async (): Promise<RunningCommand> => {
     for (const one of hosts) await one.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
     const run = first.start(['run', 'slow', '--json-output'])

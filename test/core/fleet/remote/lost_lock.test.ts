@@ -28,7 +28,12 @@ function setUp(t: Test) {
   const lock = `${prefix}/var/lib/converge/fleet/held`
   const operator = (by: string, rollout: string): Operator => {
     const connection: string[] = []
-    const one: Operator = { connection, state: shell({ before: () => void one.opened++ }), opened: 0, gate: Promise.resolve() } as never
+    const one: Operator = {
+      connection,
+      state: shell({ before: () => void one.opened++ }),
+      opened: 0,
+      gate: Promise.resolve(),
+    } as never
     const host = hostAt(t, one.state, prefix, engine, {
       by,
       rollout,
