@@ -457,6 +457,11 @@ t.test('status --quiet prints nothing while all is up', (t) => {
     )
   t.equal(shown(statusOf(true)), '')
   t.match(shown(statusOf(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
+  const unready = { ...service, up: false, readiness: 'not ready', detail: 'runs, but has no server' }
+  t.match(
+    shown({ ...statusOf(true), apps: [{ ...statusOf(true).apps[0], services: [unready] }] }),
+    /^db: not up: zope1 \(not ready: runs, but has no server\)$/m,
+  )
   t.match(shown(statusOf(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(statusOf(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
   const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })
