@@ -52,6 +52,7 @@ export async function fleetHosts<N>(
       name,
       open,
       sudo,
+      stack: stack.name,
       prefix: host.prefix ?? null,
       engine,
       recipes,

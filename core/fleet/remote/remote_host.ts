@@ -20,6 +20,8 @@ import { Uploader, uploadsDisappeared } from './upload.ts'
 
 export interface RemoteHostOptions extends HostConnectionOptions {
   readonly name: string
+  /** Name of the stack. */
+  readonly stack: string
   /** Prefix directory below which the account converges; null for the whole system. */
   readonly prefix: string | null
   readonly engine: PackedFiles
@@ -258,7 +260,7 @@ export class RemoteHost implements HostClient {
     const { persist, isDryRun } = request
     if (persist === undefined || isDryRun) return null
     const [program, words] = [this.program(), this.inputArguments(request, inputs)]
-    return { mode: persist, engine: this.engine, required: needs, program, inputs: words }
+    return { mode: persist, stack: this.options.stack, engine: this.engine, required: needs, program, inputs: words }
   }
 
   private program(): string[] {

@@ -24,15 +24,15 @@ function installScripts(t: Test) {
     fs.mkdirSync(directory, { recursive: true })
     return { directory, what: '', secret: false, archive: () => Promise.reject(new Error('not wanted')) }
   }
-  const keep = (keeps: Keeps, name: string) => {
+  const keep = (keeps: Keeps, name: string, stack = 'site') => {
     const engine = item(`${lib}/engine-${name}`)
     const inputs = item(`${state}/inputs/${name}`)
     const [script = '', ...words] = persistArguments({
-      ...{ mode: keeps, engine, required: [engine, inputs] },
+      ...{ mode: keeps, stack, engine, required: [engine, inputs] },
       program: [`${lib}/node`, `${engine.directory}/start.cjs`],
       inputs: ['--role', `it's ${name}`],
     })
-    execFileSync('sh', ['-c', script, 'sh', lib, state, ...words])
+    return execFileSync('sh', ['-c', script, 'sh', lib, state, ...words], { encoding: 'utf8' })
   }
   const call = (words: readonly string[], program = 'this-host') => {
     const { status, stdout, stderr } = spawnSync(`${lib}/${program}`, words, {
@@ -43,6 +43,20 @@ function installScripts(t: Test) {
   }
   return { lib, state, keep, call }
 }
+
+t.test('a second stack on the host is reported as an event of the run', async (t) => {
+  const { keep } = installScripts(t)
+  t.equal(keep('online', 'one', 'shop'), '')
+  t.equal(keep('same', 'two', 'shop'), '')
+  t.equal(keep('first', 'three', `the "new" one's`), '', 'it stores nothing')
+  const [event = ''] = keep('online', 'four', `the "new" one's`).split('\n')
+  t.strictSame(JSON.parse(event), {
+    event: 'warning',
+    message: `this host belonged to stack shop: its timers, this-host and stack doctor know only the roles and attributes of stack the "new" one's from now on; if both use it, describe both in one stack file`,
+  })
+  t.equal(keep('same', 'five', `the "new" one's`), '', 'once')
+  t.match(JSON.parse(keep('online', 'six')), { message: /^this host belonged to stack the "new" one's: / })
+})
 
 t.test('runs the stored command of the last successful run', async (t) => {
   const { keep, call, state, lib } = installScripts(t)

@@ -36,6 +36,7 @@ function localWire(before: (command: string) => Promise<void>): SshTransport {
 function hostOf(prefix: string, before: (command: string) => Promise<void>): RemoteHost {
   const file: PackedFile = { content: Buffer.from(engine) }
   return new RemoteHost({
+    stack: 'site',
     ...{ name: 'here', prefix, rollout: 'test', by: 'somebody', sudo: 'none', recipes: null, secrets: [], patience: 1 },
     open: async () => localWire(before),
     engine: new Map([['start.cjs', file]]),
