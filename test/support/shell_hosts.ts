@@ -99,7 +99,17 @@ export function hostAt(
   change: Partial<RemoteHostOptions> = {},
 ): RemoteHost {
   const remoteHost = new RemoteHost({
-    ...{ name: 'web1', stack: 'site', prefix, rollout: 'deploy-1', by: 'ann', sudo: 'none', recipes: null, secrets: [], patience: 1 },
+    ...{
+      name: 'web1',
+      stack: 'site',
+      prefix,
+      rollout: 'deploy-1',
+      by: 'ann',
+      sudo: 'none',
+      recipes: null,
+      secrets: [],
+      patience: 1,
+    },
     open: () => open(t, host),
     engine: new Map([['start.cjs', { content: Buffer.from(engine) }]]),
     runtimes: { cacheDirectory: `${prefix}/cache`, programs: {} },

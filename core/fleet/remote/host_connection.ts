@@ -219,7 +219,7 @@ export class HostConnection {
 
   /** Describes this rollout for other operators. */
   describe(): string {
-    const { rollout, by, deployment } = this.options
+    const { by, deployment } = this.options
     const number = deployment?.() ?? null
     return `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${this.what}`
   }

@@ -96,7 +96,17 @@ function wireOf({ run, ask, revisions = '', code }: Words): SshTransport {
 
 function member(name: string, words: Words): RolloutHost {
   const host = new RemoteHost({
-    ...{ name, stack: 'site', sudo: 'none', rollout: 'deploy-1', by: 'ann', prefix: null, recipes: null, secrets: [], patience: 0 },
+    ...{
+      name,
+      stack: 'site',
+      sudo: 'none',
+      rollout: 'deploy-1',
+      by: 'ann',
+      prefix: null,
+      recipes: null,
+      secrets: [],
+      patience: 0,
+    },
     ...{ open: async () => words.wire ?? wireOf(words), engine: new Map(), runtimes: {} as never },
     ...{
       step: () => undefined,
