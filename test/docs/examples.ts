@@ -75,6 +75,9 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/fleet.md > Roll back': cannotRun(
     "a rollback of a site's releases; test/core/fleet/screen/moves.test.ts compares these lines",
   ),
+  'docs/fleet.md > Lost connections and interrupts': cannotRun(
+    'a refusal; test/machine/fleet_operators.test.ts matches such a line',
+  ),
   'docs/fleet.md > Two operators at once': cannotRun(
     'a refusal; test/machine/fleet_operators.test.ts matches such a line',
   ),

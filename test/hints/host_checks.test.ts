@@ -4,6 +4,7 @@
  */
 import * as fs from 'node:fs'
 import t from 'tap'
+import { clockProblem } from '../../core/fleet/host_clock.ts'
 import { LocalHost } from '../../core/host/local.ts'
 import { VirtualHost, type VirtualOptions } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
@@ -73,6 +74,26 @@ t.test('the hints about disk space work', async (t) => {
       async repaired() {
         await run('mount', '-o', 'remount,rw', closed.at)
         return closed.check()
+      },
+    },
+  ])
+})
+
+t.test('the hint about a clock that differs from that of the operator works', async (t) => {
+  let time = '2026-01-01T02:00:00Z'
+  const now = Date.UTC(2026, 0, 1)
+  const finding = async () => {
+    const problem = clockProblem(time, { askedAt: now, answeredAt: now })
+    return problem && { status: 'warning' as const, ...problem }
+  }
+  proveFindings(t, [
+    {
+      source: 'core/fleet/host_clock.ts',
+      hint: 'synchronize the wrong one: run timedatectl set-ntp true, or install chrony',
+      broken: finding,
+      repaired() {
+        time = new Date(now).toISOString()
+        return finding()
       },
     },
   ])

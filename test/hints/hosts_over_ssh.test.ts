@@ -100,6 +100,32 @@ t.test('the hint about locks that end works', async (t) => {
   ])
 })
 
+t.test('the hint about a host that another rollout locked meanwhile works', async (t) => {
+  const state = scratch(t)
+  const host = shell()
+  const ann = connectionTo(t, host, state)
+  await ann.connect(true)
+  disconnect(host)
+  await until(() => !ann.isConnected, 'the connection is lost')
+  const bob = connectionTo(t, shell(), state, { rollout: 'deploy-2' })
+  await bob.connect(true)
+  host.isDown = false
+  proveCalls(t, [
+    {
+      source: 'core/fleet/remote/host_connection.ts',
+      hint: 'this rollout changes nothing more on it; when the other one has ended, run converge stack status --host web1, then deploy again',
+      broken: () => ann.runForOutput('true', []),
+      repaired: async () => {
+        bob.close()
+        await until(() => !existsSync(join(state, 'held')), 'the host is released')
+        const again = connectionTo(t, host, state, { rollout: 'deploy-3' })
+        await again.connect(true)
+        await again.runForOutput('true', [])
+      },
+    },
+  ])
+})
+
 t.test('the hints about hosts in use work', async (t) => {
   const [state, other] = [scratch(t), scratch(t)]
   const first = connectionTo(t, shell(), state)

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from 'node:fs'
 import t from 'tap'
+import type { FleetEvent } from '../../core/fleet/types.ts'
 import { needs } from '../support/machine.ts'
 import { until } from '../support/wait_until.ts'
 import { hostNeeds, testNetwork } from './support/hosts.ts'
@@ -162,6 +163,81 @@ t.test('operators of one stack', async (t) => {
       events.filter(({ event }) => event === 'paused' || event === 'continued'),
       [{ event: 'paused', by: 'ann', comment: 'lunch' }, { event: 'continued' }],
     )
+  })
+
+  await t.test('status and doctor warn of a clock that differs', async (t) => {
+    const node = '/usr/local/lib/converge/node'
+    host.write(
+      '/root/clock.cjs',
+      'const now = Date.now; globalThis.Date = class extends Date { constructor(...args) { super(...(args.length === 0 ? [now() - 7_380_000] : args)) } }',
+    )
+    const program = (await host.run(`readlink ${node}`)).stdout.trim()
+    await host.run(
+      `rm ${node}; printf '#!/bin/sh\\nexec %s --require /root/clock.cjs "$@"\\n' ${program} >${node}; chmod 755 ${node}`,
+    )
+    const text = /its clock is 2 h [23] min behind the clock of this computer; .*timedatectl set-ntp true/
+    const status = await first.run(['status'])
+    t.match(status, { status: 0, stdout: text })
+    t.match(status.stdout, /^warning: h1: its clock /m, 'not the other host')
+    t.match(await first.run(['doctor']), {
+      status: 0,
+      stdout: /^h1\n {2}warning {2}clock: its clock is 2 h [23] min behind .*\n {11}fix: synchronize .*$/m,
+    })
+    await host.run(`ln -sfn ${program} ${node}`)
+    t.notMatch((await first.run(['status'])).stdout, /its clock/)
+  })
+
+  const startPaused = async (): Promise<RunningCommand> => {
+    for (const one of hosts) await one.run('rm -f /srv/probe/go /srv/probe/began /srv/probe/broken')
+    const run = first.start(['run', 'slow', '--json-output'])
+    await until(() => host.exists('/srv/probe/began'), 'the first host is at work')
+    t.match(await sameDirectory.run(['pause']), { status: 0 })
+    for (const one of hosts) one.write('/srv/probe/go', '')
+    await run.until((event) => event.event === 'paused', 'it waits')
+    return run
+  }
+  const connectionOf = (name: string, state: string) => (event: FleetEvent) =>
+    event.event === 'connection' && event.host === name && event.state === state
+
+  await t.test('a host that waits is locked again at once after its connection is lost', async (t) => {
+    const run = await startPaused()
+    await hosts[1]?.run("pkill -f '^sshd(-session)?: root'")
+    await run.until(connectionOf('h2', 'lost'), 'the connection is lost')
+    await run.until(connectionOf('h2', 'back'), 'the connection is back')
+    t.match(errorIn(await ownDirectory.json(['run', 'configure', '--host', 'h2'])), {
+      code: 'DEPLOYMENT_UNDER_WAY',
+      message: /^h2: locked by another rollout: /,
+    })
+    t.match(await sameDirectory.run(['continue']), { status: 0 })
+    t.match(await run.ended, { status: 0, report: { outcome: 'changed' } })
+  })
+
+  await t.test('a host that another operator changed in the meantime is refused', async (t) => {
+    const run = await startPaused()
+    // A computer that sleeps sends no sign of life: after a minute another operator may lock the host.
+    run.kill('SIGSTOP')
+    await hosts[1]?.run("touch -d '2 minutes ago' /var/lib/converge/fleet/held")
+    t.match(await ownDirectory.json(['run', 'configure', '--host', 'h2', '-m', 'urgent']), { status: 0 })
+    run.kill('SIGCONT')
+    await run.until(connectionOf('h2', 'lost'), 'the loss of the lock is noticed')
+    t.match(await sameDirectory.run(['continue']), { status: 0 })
+    const { status, report } = await run.ended
+    t.equal(status, 1)
+    t.match(report?.hosts, [
+      { host: 'h1', outcome: 'changed' },
+      {
+        host: 'h2',
+        outcome: 'failed',
+        failure: {
+          code: 'HOST_TAKEN',
+          message:
+            /^after the connection was lost, another rollout has changed the host: \S+ since \S+ \(deployment \d+: urgent\), converge stack run-/,
+          hint: /converge stack status --host h2, then deploy again$/,
+        },
+      },
+    ])
+    t.notOk(hosts[1]?.exists('/srv/probe/began'), 'nothing ran on it')
+    t.match(await ownDirectory.json(['run', 'configure', '--host', 'h2']), { status: 0 }, 'the host is free')
   })
 
   await t.test('with --wait, each operator begins after the first has ended', async (t) => {

@@ -76,7 +76,8 @@ function transportTo(t: Test, host: Shell): SshTransport {
   }
 }
 
-async function open(t: Test, host: Shell): Promise<SshTransport> {
+/** Connects to a host; throws an error if it is down. */
+export async function open(t: Test, host: Shell): Promise<SshTransport> {
   if (host.isDown) throw new ConvergeError('connection refused', { code: 'CONNECT_FAILED' })
   return transportTo(t, host)
 }
@@ -104,6 +105,7 @@ export function hostAt(
 ): RemoteHost {
   const remoteHost = new RemoteHost({
     name: 'web1',
+    stack: 'site',
     prefix,
     rollout: 'deploy-1',
     by: 'ann',

@@ -21,7 +21,7 @@ export const recordCommands: readonly CommandSpec[] = [
     group,
     description: 'Pause a rollout: no further host starts',
     details:
-      'Running hosts complete their current phase. The hosts stay locked while their connections last, and the rollout waits until converge stack continue or Ctrl-C. A rollback after a failure does not wait. Run the command as the account that has started the rollout, on the same computer.',
+      'Running hosts complete their current phase. The hosts stay locked, and the rollout waits until converge stack continue or Ctrl-C. A rollback after a failure does not wait. Run the command as the account that has started the rollout, on the same computer.',
     options: { ...stackOptions, ...byOption, ...reasonOption, ...formatOptions },
     argument: runningDeployment,
     examples: [

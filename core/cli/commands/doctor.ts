@@ -153,7 +153,7 @@ function printResults(results: readonly Result[], args: Arguments, secrets: Secr
   const failed = results.some(({ status }) => status === 'missing' || status === 'unknown')
   if (args.jsonOutput) {
     const needs = results.map((result) => ({ ...result, met: result.status === 'ok' || result.status === 'warning' }))
-    printJson(secrets.maskDeep({ needs }), 2)
+    printJson(secrets.maskDeep({ needs, time: new Date().toISOString() }), 2)
     return failed ? 1 : 0
   }
   const isColored = args.color ?? useColor(process.stdout)

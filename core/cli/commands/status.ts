@@ -132,6 +132,7 @@ export async function status<N>(args: Arguments, catalogue: Catalogue<N>, secret
         rollout,
         disk,
         restarts,
+        time: new Date().toISOString(),
       },
       secrets,
       isUnhealthy,

@@ -54,6 +54,7 @@ export async function fleetHosts<N>(
       name,
       open,
       sudo,
+      stack: stack.name,
       prefix: host.prefix ?? null,
       engine,
       recipes,

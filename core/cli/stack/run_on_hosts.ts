@@ -1,6 +1,7 @@
 /** Runs a command on hosts for an operator, several at once, and prints the output of hosts with the same output once. */
 import pLimit from 'p-limit'
 import picocolors from 'picocolors'
+import type { AnswerTimes } from '../../fleet/host_clock.ts'
 import { type Output, runCommand } from '../../fleet/operate/command.ts'
 import {
   type CommandResult,
@@ -44,6 +45,8 @@ export interface CommandOnHosts {
   readonly isStreaming?: boolean
   /** Changes a result for display; default: it is displayed unchanged. */
   readonly present?: (result: CommandResult) => CommandResult
+  /** Changes the result when it arrives. */
+  readonly amend?: (result: CommandResult, times: AnswerTimes) => CommandResult
   /** How to compare times when hosts with the same output are combined; default: `exact`. */
   readonly timeComparison?: TimeComparison
   /** Returns what the JSON output has instead of `stdout`; default: `stdout`. */
@@ -119,7 +122,7 @@ class HostRun<N> {
     const started = performance.now()
     const write = (text: string, from: Output) => (from === 'stdout' ? print(text) : printError(text))
     const output = new OutputBuffer(secrets, this.command.isStreaming ? write : null)
-    const { words, asRoot, account } = this.command
+    const { words, asRoot, account, amend = (result) => result } = this.command
     const end = (status: number | null, failure: CommandResult['failure']): CommandResult => ({
       host: name,
       status,
@@ -131,6 +134,7 @@ class HostRun<N> {
       const connection = connectionTo(host, asRoot)
       try {
         for (const secret of await storedSecrets(connection, this.interrupt)) secrets.add(secret)
+        const askedAt = Date.now()
         const status = await runCommand(connection, {
           words: words(host),
           account,
@@ -140,7 +144,7 @@ class HostRun<N> {
           interrupt: this.interrupt,
           onOutput: (text, from) => output.add(text, from),
         })
-        return end(status, null)
+        return amend(end(status, null), { askedAt, answeredAt: Date.now() })
       } finally {
         connection.close()
       }

@@ -4,6 +4,7 @@
  */
 import picocolors from 'picocolors'
 import * as z from 'zod'
+import { type AnswerTimes, clockProblem } from '../../fleet/host_clock.ts'
 import type { CommandResult } from '../../fleet/operate/results.ts'
 import { ConvergeError } from '../../model/errors.ts'
 import { isObject } from '../../model/json.ts'
@@ -19,7 +20,7 @@ import { type CommandOnHosts, runOnHosts } from './run_on_hosts.ts'
 import type { SelectableHost } from './select.ts'
 import type { StackCommand } from './stack_command.ts'
 
-type Presentation = Pick<CommandOnHosts, 'present' | 'answer' | 'timeComparison' | 'input'>
+type Presentation = Pick<CommandOnHosts, 'amend' | 'present' | 'answer' | 'timeComparison' | 'input'>
 
 /** How long a host waits for a run that is under way there: less than the time limit of the whole command. */
 const runWaitSeconds = '540'
@@ -53,17 +54,33 @@ export async function runThisHost<N>(
 }
 
 const needsSchema = z.object({
+  time: z.string().optional(),
   needs: z.array(z.object({ what: z.string(), status: z.string(), detail: z.string(), remedy: z.string().optional() })),
 })
 
-function needsIn({ stdout }: CommandResult): z.infer<typeof needsSchema>['needs'] | null {
+type Answer = z.infer<typeof needsSchema>
+
+function answerOf({ stdout }: CommandResult): Answer | null {
   try {
     const parsed = needsSchema.safeParse(JSON.parse(stdout))
-    return parsed.success ? parsed.data.needs : null
+    return parsed.success ? parsed.data : null
   } catch {
     // The host printed no JSON, such as the reason why it could not check anything.
     return null
   }
+}
+
+function needsIn(result: CommandResult): Answer['needs'] | null {
+  return answerOf(result)?.needs ?? null
+}
+
+/** Adds a finding if the clock of the host differs from the operator's. */
+function withClock(result: CommandResult, times: AnswerTimes): CommandResult {
+  const answer = answerOf(result)
+  const problem = clockProblem(answer?.time, times)
+  if (answer === null || problem === null) return result
+  const clock = { what: 'clock', status: 'warning', met: true, ...problem }
+  return { ...result, stdout: JSON.stringify({ ...answer, needs: [...answer.needs, clock] }) }
 }
 
 /**
@@ -85,6 +102,7 @@ export function doctor<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const colors: Readonly<Record<string, (text: string) => string>> = { ok: paint.green, warning: paint.yellow }
   return runThisHost(call, ['doctor', '--json-output', '--json', '-'], {
     input: repositoriesOf,
+    amend: withClock,
     present(result) {
       const needs = needsIn(result)
       if (needs === null) return result

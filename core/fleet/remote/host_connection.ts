@@ -1,8 +1,10 @@
 /** Manages the connection to one host: reconnects, runs scripts over it, and keeps the lock of the rollout. */
-import { ConvergeError } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { shortLine } from '../../model/excerpt.ts'
 import { oneLine } from '../../report/printable.ts'
 import { type AnswerLimits, defaultLimits, readOutput, waitForEnd, withDeadline } from './answer_deadline.ts'
 import { lastLines, readUntil } from './event_stream.ts'
+import { retryPauseMs } from './reconnect.ts'
 import { lockScript } from './scripts.ts'
 import {
   lastLine,
@@ -24,6 +26,8 @@ export interface HostConnectionOptions {
   readonly by: string
   /** Number and comment of the deployment, for other operators; null where none is recorded. */
   readonly deployment?: (() => string | null) | undefined
+  /** Reports that a locked host lost its connection, or is locked again. */
+  readonly connection?: (state: 'lost' | 'back', detail: string) => void
   /** Default: a minute for the first byte, ten minutes for the rest. */
   readonly limits?: AnswerLimits | undefined
 }
@@ -34,10 +38,16 @@ const heartbeatMs = 10_000
 /** Number of locks in a row that end within `heartbeatMs`: the host ends them, and a new connection does not help. */
 const maxShortLocks = 3
 
+/** Milliseconds between two attempts to lock a host again, at most. */
+const maxRetryPauseMs = 10_000
+
 const beginMarker = 'converge: begins'
 
-/** The answer of the hold script. */
+/** The answer of the lock script. */
 const lockAnswer = /^(?:held|busy\n(?<holder>.*))\n/m
+
+/** The rollout that ran something on the host last, and its operator, before the answer of the lock script. */
+const lastRunAnswer = /^ran (?<rollout>\S+) (?<operator>.*)$/m
 
 interface LockSession {
   readonly transport: SshTransport
@@ -54,6 +64,11 @@ export class HostConnection {
   private isLocking = false
   private shortLocks = 0
   private isClosed = false
+  /** The rollout that ran something last when this one first locked the host; undefined before. */
+  private runBeforeLock: string | null | undefined
+  /** Why nothing more may run: another rollout was on the host while it was not locked. */
+  private refusal: ConvergeError | null = null
+  private retryTimer: NodeJS.Timeout | undefined
 
   /** @param state directory of the fleet's own files on the host */
   constructor(
@@ -95,6 +110,7 @@ export class HostConnection {
 
   close(): void {
     this.isClosed = true
+    clearTimeout(this.retryTimer)
     if (this.lock) this.releaseLock(this.lock.transport)
     this.unlockedTransport?.close()
     this.transport?.close()
@@ -164,12 +180,15 @@ export class HostConnection {
   }
 
   private async openTransport(): Promise<SshTransport> {
+    if (this.refusal !== null) throw this.refusal
     if (this.shortLocks >= maxShortLocks) throw lockLost(this.options.name)
     const wire = await this.options.open()
     this.unlockedTransport = wire
-    void wire.closed.then(() => {
+    void wire.closed.then((error) => {
       if (this.transport === wire) this.transport = null
+      const wasLocked = this.lock?.transport === wire
       this.releaseLock(wire)
+      if (wasLocked) this.lockAgain(error?.message ?? 'the lock was lost')
     })
     try {
       if (this.isClosed) throw closedHere()
@@ -184,18 +203,41 @@ export class HostConnection {
       this.unlockedTransport = null
     }
     this.transport = wire
+    if (this.isLocking) this.options.connection?.('back', '')
     return wire
   }
 
-  /** @throws HOST_HELD */
-  private async hold(wire: SshTransport): Promise<void> {
-    const { name, rollout, by, deployment } = this.options
-    const what = `converge stack ${rollout}`
+  /** Locks a host that waits again at once, before another rollout does. */
+  private lockAgain(why: string, pause = retryPauseMs): void {
+    if (this.isClosed || this.refusal !== null) return
+    this.options.connection?.('lost', why)
+    this.connectedTransport().catch((thrown: unknown) => {
+      const { code, message } = asConvergeError(thrown)
+      // The next command on the host reports any other failure.
+      if (this.isClosed || !retriedCodes.includes(code)) return
+      this.retryTimer = setTimeout(() => this.lockAgain(message, Math.min(2 * pause, maxRetryPauseMs)), pause)
+      this.retryTimer.unref()
+    })
+  }
+
+  /** Describes this rollout for other operators. */
+  describe(): string {
+    const { by, deployment } = this.options
     const number = deployment?.() ?? null
-    const lockOwner = `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${what}`
+    return `${by} since ${new Date().toISOString()}${number === null ? '' : ` (${oneLine(number)})`}, ${this.what}`
+  }
+
+  private get what(): string {
+    return `converge stack ${this.options.rollout}`
+  }
+
+  /** @throws HOST_HELD; HOST_TAKEN */
+  private async hold(wire: SshTransport): Promise<void> {
+    const { name, rollout } = this.options
+    const { what } = this
     // The lock holder is named for this host: a second entry of the stack file for the same computer must not take the
     // lock.
-    const started = await this.startScript(wire, lockScript, [this.state, `${rollout}/${name}`, lockOwner])
+    const started = await this.startScript(wire, lockScript, [this.state, `${rollout}/${name}`, this.describe()])
     const { process } = started
     process.stdin.on('error', () => undefined)
     // Output of the account's shell may come before.
@@ -203,6 +245,7 @@ export class HostConnection {
     const answer = lockAnswer.exec(output)
     const holder = answer?.groups?.holder
     if (answer !== null && holder === undefined) {
+      this.refuseAfterOther(process, output)
       const timer = setInterval(() => process.stdin.write('\n'), heartbeatMs)
       this.lock = { transport: wire, process, timer }
       const lockedAt = performance.now()
@@ -226,10 +269,35 @@ export class HostConnection {
       throw await this.startFailure(started, `cannot write the lock of the rollout in ${this.state} on ${name}`)
     }
     if (holder?.endsWith(`, ${what}`)) throw sameHostTwice()
+    if (this.runBeforeLock !== undefined) throw this.refuse('locked', holder)
     throw new ConvergeError(`locked by another rollout: ${holder}`, {
       code: 'HOST_HELD',
       hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
     })
+  }
+
+  /**
+   * Compares the last rollout on the host with the one that was the last when this one first locked it.
+   * @throws HOST_TAKEN
+   */
+  private refuseAfterOther(process: RemoteProcess, output: string): void {
+    const { rollout = null, operator } = lastRunAnswer.exec(output)?.groups ?? {}
+    if (this.runBeforeLock === undefined) this.runBeforeLock = rollout
+    if (rollout === null || rollout === this.runBeforeLock || rollout === this.options.rollout) return
+    process.stdin.end()
+    process.close()
+    throw this.refuse('changed', operator)
+  }
+
+  private refuse(done: 'locked' | 'changed', other = 'somebody'): ConvergeError {
+    this.refusal = new ConvergeError(
+      `after the connection was lost, another rollout has ${done} the host: ${shortLine(oneLine(other))}`,
+      {
+        code: 'HOST_TAKEN',
+        hint: `this rollout changes nothing more on it; when the other one has ended, run converge stack status --host ${this.name}, then deploy again`,
+      },
+    )
+    return this.refusal
   }
 
   /** Releases the lock of a lost connection, and not that of a newer one. */
@@ -240,6 +308,9 @@ export class HostConnection {
     this.lock = null
   }
 }
+
+/** Failures after which the host may answer a later attempt. */
+const retriedCodes = ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT']
 
 const lockLost = (name: string) =>
   new ConvergeError(`the lock of the rollout on ${name} ended ${maxShortLocks} times within moments`, {

@@ -56,7 +56,9 @@ esac
 
 /**
  * Stores the command of the host's own scheduler, and removes what no run has used for a month. Each file is replaced
- * in one step.
+ * in one step. A host belongs to one stack: another one that takes it over is reported as a warning among the events of
+ * the run. $stack is the name of the stack, and $warning the text after the name of the other one, both inside a JSON
+ * string.
  * $1 the engine's own files, $2 state directory of the fleet, $3 one of PersistMode, $4 the engine, $5 text of the script
  * that the scheduler's command runs
  */
@@ -78,6 +80,9 @@ umask 077
 case "$keeps" in online | stopped) put "$state/standing" "$keeps" 600 ;; esac
 [ "$keeps" != stopped ] || exit 0
 if [ "$keeps" = first ] && [ -e "$state/told" ]; then exit 0; fi
+before=$(cat "$state/stack" 2>/dev/null || true)
+[ -z "$before" ] || [ "$before" = "$stack" ] || printf '%s\\n' "{\\"event\\":\\"warning\\",\\"message\\":\\"this host belonged to stack $before$warning\\"}"
+put "$state/stack" "$stack" 600
 put "$state/told" "$told" 600
 ln -sfn "$engine" "$lib/.current.$$"
 mv -T "$lib/.current.$$" "$lib/current"
@@ -87,6 +92,8 @@ find "$lib" "$state/inputs" -mindepth 1 -maxdepth 1 -type d -mtime +30 -exec rm 
 
 export interface PersistedRun {
   readonly mode: PersistMode
+  /** Name of the stack. */
+  readonly stack: string
   readonly engine: PackedDirectory
   /** Items that the command needs; each run marks them as used. */
   readonly required: readonly PackedDirectory[]
@@ -102,11 +109,19 @@ export interface PersistedRun {
  */
 export function persistArguments(persistedRun: PersistedRun | null): string[] {
   if (persistedRun === null) return ['', '', '', '']
-  const { mode, engine, required, program, inputs } = persistedRun
+  const { mode, stack, engine, required, program, inputs } = persistedRun
   const touch = `touch -c ${shellWords(required.map(({ directory }) => directory))}`
   const script = `${touch}\nexec ${shellWords(program)} "$@" ${shellWords(inputs)}`
-  return [persistScript, mode, engine.directory, script]
+  const words = { stack: jsonText(stack), warning: jsonText(takeoverWarning(stack)) }
+  const variables = Object.entries(words).map(([name, text]) => `${name}='${shellQuoted(text)}'\n`)
+  return [`${variables.join('')}${persistScript}`, mode, engine.directory, script]
 }
+
+/** Returns a text as it is inside a JSON string. */
+const jsonText = (text: string) => JSON.stringify(text).slice(1, -1)
+
+const takeoverWarning = (stack: string) =>
+  `: its timers, this-host and stack doctor know only the roles and attributes of stack ${stack} from now on; if both use it, describe both in one stack file`
 
 /**
  * Returns the command for the host's own scheduler.

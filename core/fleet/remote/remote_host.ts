@@ -20,6 +20,8 @@ import { Uploader, uploadsDisappeared } from './upload.ts'
 
 export interface RemoteHostOptions extends HostConnectionOptions {
   readonly name: string
+  /** Name of the stack. */
+  readonly stack: string
   /** Prefix directory below which the account converges; null for the whole system. */
   readonly prefix: string | null
   readonly engine: PackedFiles
@@ -41,6 +43,7 @@ export class RemoteHost implements HostClient {
   private readonly connection: HostConnection
   private readonly uploader: Uploader
   private running: ActiveRun | null = null
+  private isLost = false
   private readonly library: string
   private readonly state: string
   private readonly engine: PackedDirectory
@@ -50,7 +53,7 @@ export class RemoteHost implements HostClient {
     const prefix = options.prefix ?? ''
     this.library = `${prefix}/usr/local/lib/converge`
     this.state = `${prefix}/var/lib/converge/fleet`
-    this.connection = new HostConnection(options, this.state)
+    this.connection = new HostConnection({ ...options, connection: this.reportConnection }, this.state)
     const { runtimes, step } = options
     this.uploader = new Uploader(this.connection, { library: this.library, stateDirectory: this.state, runtimes, step })
     this.engine = packDirectory(this.library, 'engine', options.engine, { what: 'the engine', secret: false })
@@ -61,6 +64,13 @@ export class RemoteHost implements HostClient {
 
   get name(): string {
     return this.options.name
+  }
+
+  /** Reports a loss and its end once: the lock and a run may both notice them. */
+  private readonly reportConnection = (state: 'lost' | 'back', detail: string): void => {
+    if ((state === 'lost') === this.isLost) return
+    this.isLost = state === 'lost'
+    this.options.connection(state, detail)
   }
 
   async connect(hold: boolean): Promise<void> {
@@ -95,7 +105,8 @@ export class RemoteHost implements HostClient {
     const inputs = this.inputsOf(request)
     const requiredDirectories = this.needs(inputs)
     const events = new RunEventStream(onEvent)
-    const { patience, connection } = this.options
+    const { patience } = this.options
+    const connection = this.reportConnection
     const follower = new RunFollower(this.connection, events, { runs: `${this.state}/runs`, run, patience, connection })
     const call = [
       ...this.commandLine(commandWords(request.command, request.isDryRun, this.options.planOptions), request, inputs),
@@ -111,6 +122,7 @@ export class RemoteHost implements HostClient {
         run,
         requiredDirectories.map(({ directory }) => directory).join('\n'),
         ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
+        request.isDryRun ? '' : `${this.options.rollout} ${this.connection.describe()}`,
         ...call,
       ])
     const mayRepeat = () => !events.isStarted && !running.isInterrupted && !this.connection.closed
@@ -248,7 +260,7 @@ export class RemoteHost implements HostClient {
     const { persist, isDryRun } = request
     if (persist === undefined || isDryRun) return null
     const [program, words] = [this.program(), this.inputArguments(request, inputs)]
-    return { mode: persist, engine: this.engine, required: needs, program, inputs: words }
+    return { mode: persist, stack: this.options.stack, engine: this.engine, required: needs, program, inputs: words }
   }
 
   private program(): string[] {

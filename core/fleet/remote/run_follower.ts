@@ -122,6 +122,8 @@ export class RunFollower {
       } catch (thrown) {
         last = asConvergeError(thrown)
         if (last.code === 'HOST_SILENT') this.connection.reset()
+        // The run may have changed the host before another rollout locked it.
+        if (last.code === 'HOST_TAKEN') break
         if (!isConnectionLoss(last)) throw last
       }
     }

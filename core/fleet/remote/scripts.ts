@@ -78,15 +78,18 @@ exec "$@"
  * Starts a run that outlives the connection, and follows its events. Prints, as its first line, `{"missing": [...]}`
  * and ends where an upload is required first, else `{"started": "<run>"}`.
  * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 required directories, by lines; $5 keepScript
- * for a run that succeeds, or nothing, $6 to $8 its last arguments; then the command
+ * for a run that succeeds, or nothing, $6 to $8 its last arguments; $9 the rollout and its operator, for the lock script,
+ * or nothing for a run that changes nothing; then the command
  */
 export const startScript = `
 umask 077
-lib=$1 runs=$2 run=$3 needs=$4 keep=$5 keeps=$6 engine=$7 told=$8; shift 8
+lib=$1 runs=$2 run=$3 needs=$4 keep=$5 keeps=$6 engine=$7 told=$8 by=$9; shift 9
 ${missingPart}mkdir -p "$runs" || exit 1
 [ -d "$runs/$run" ] || {
+  state=$(dirname "$runs")
   # The place that the number of the process takes is kept free: on a full disk nothing is started.
-  mkdir "$runs/$run" && : >"$runs/$run/events" && env printf '%20s\\n' '' >"$runs/$run/pid" || { rm -rf "$runs/$run"; exit 1; }
+  mkdir "$runs/$run" && : >"$runs/$run/events" && env printf '%20s\\n' '' >"$runs/$run/pid" &&
+    { [ -z "$by" ] || { env printf '%s\\n' "$by" >"$state/.last-run.$$" && mv -T "$state/.last-run.$$" "$state/last-run"; }; } || { rm -rf "$runs/$run" "$state/.last-run.$$"; exit 1; }
   while IFS= read -r need; do [ -z "$need" ] || touch -c "$need" 2>/dev/null; done <<END
 $needs
 END
@@ -96,7 +99,7 @@ END
     { "$@" && { [ -z "$keep" ] || sh -c "$keep" sh "$lib" "$state" "$keeps" "$engine" "$told"; }; } \\
       >>"$at/events" 2>>"$at/errors" </dev/null
     echo "{\\"event\\":\\"exit\\",\\"status\\":$?}" >>"$at/events"' \\
-    sh "$runs/$run" "$keep" "$lib" "$(dirname "$runs")" "$keeps" "$engine" "$told" "$@" </dev/null >/dev/null 2>&1 &
+    sh "$runs/$run" "$keep" "$lib" "$state" "$keeps" "$engine" "$told" "$@" </dev/null >/dev/null 2>&1 &
     echo $! 1<>"$runs/$run/pid" )
   ls -1t "$runs" | tail -n +31 | while IFS= read -r old; do rm -rf "$runs/$old"; done
 }
@@ -159,8 +162,8 @@ true
 `
 
 /**
- * Locks the host for one rollout while standard input stays open and signs of life arrive. Prints `held`, or `busy` and
- * the lock holder.
+ * Locks the host for one rollout while standard input stays open and signs of life arrive. Prints `held`, after a line
+ * `ran ROLLOUT OPERATOR` for the rollout that ran something on the host last; or `busy` and the lock holder.
  * $1 state directory of the fleet, $2 name of the rollout, $3 the lock holder, for other operators
  */
 export const lockScript = `${isRunningPart}
@@ -187,6 +190,7 @@ take "$@" || {
 trap '[ "$(head -n 1 "$lock/owner" 2>/dev/null)" = "$$" ] && rm -rf "$lock"' EXIT
 trap 'exit 0' HUP TERM PIPE
 exec 9>&-
+{ read -r ran; } 2>/dev/null <"$1/last-run" && printf '\\nran %s\\n' "$ran"
 printf '\\nheld\\n'
 while IFS= read -r _; do touch "$lock"; done
 `

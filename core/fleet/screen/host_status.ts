@@ -14,7 +14,13 @@ export const hostStatusSchema = z.object({
       jobs: z.array(z.object({ name: z.string(), ok: z.boolean(), detail: z.string() })).default([]),
       current: z.object({ id: z.string(), commit: z.string(), revision: z.string() }).nullable(),
       services: z.array(
-        z.object({ name: z.string(), state: z.string(), up: z.boolean(), readiness: z.string().optional() }),
+        z.object({
+          name: z.string(),
+          state: z.string(),
+          up: z.boolean(),
+          readiness: z.string().optional(),
+          detail: z.string().optional(),
+        }),
       ),
     }),
   ),

@@ -239,9 +239,11 @@ class TextScreen implements Screen {
     // In the table it is the state of the host.
     if (this.options.live || state === 'open') return
     const why = detail === undefined ? '' : ` (${oneLine(detail)})`
+    const isAtWork = this.hostStates.row(host)?.state === 'cut off'
+    const consequence = isAtWork ? 'if the host is up, its run continues' : 'converge connects again'
     this.printUnlessQuiet(
       state === 'lost'
-        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; if the host is up, its run continues${why}`
+        ? `${oneLine(host)}: ${this.paint.yellow('connection lost')}; ${consequence}${why}`
         : `${oneLine(host)}: connection restored${why}`,
     )
   }

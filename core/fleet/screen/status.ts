@@ -27,6 +27,9 @@ export interface HostStatus {
 
 type ParsedHost = HostStatus & { readonly parsed: ParsedStatus | null }
 
+/** Characters of why a service is not ready: the host decides what it sends. */
+const maxReasonLength = 200
+
 const heads = ['HOST', 'ROLES', 'APP', 'RELEASE', 'COMMIT', 'SERVICES', 'LAST RUN']
 const spare = ['ROLES', 'RELEASE', 'LAST RUN', 'COMMIT']
 
@@ -116,9 +119,10 @@ function notes(hosts: readonly ParsedHost[], paint: Paint): string[] {
       services.filter(({ up, readiness = 'down' }) => !up && readiness === 'down').map(({ name }) => name),
     )
     const unready = expected.flatMap(({ services }) =>
-      services.flatMap(({ name, up, readiness = 'down' }) =>
-        up || readiness === 'down' ? [] : [`${name} (${oneLine(readiness)})`],
-      ),
+      services.flatMap(({ name, up, readiness = 'down', detail }) => {
+        const reason = readiness === 'not ready' && detail ? `: ${detail.slice(0, maxReasonLength)}` : ''
+        return up || readiness === 'down' ? [] : [oneLine(`${name} (${readiness}${reason})`)]
+      }),
     )
     const texts = [
       // The failures explain why a host was not reached.

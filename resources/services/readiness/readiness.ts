@@ -42,7 +42,7 @@ async function runCheck(host: HostReader, ready: CheckedReadiness, timeout: Dura
     case 'fastcgi':
       return fastcgiProblem(host, ready.socket, timeout)
     case 'haproxy':
-      return (await connectionProblem(host, ready)) ?? (await haproxyProblem(host, ready.socket, timeout))
+      return (await listenerProblem(host, ready)) ?? (await haproxyProblem(host, ready.socket, timeout))
     case 'varnish':
       return varnishProblem(host, ready, timeout)
     case 'command':
@@ -105,7 +105,16 @@ async function connectionProblem(
   { socketPath, host: address, port = 0 }: Endpoint,
 ): Promise<string | null> {
   if (socketPath !== undefined) return host.stat(socketPath) === null ? `there is no socket ${socketPath}` : null
-  return (await host.listening(port, address)) ? null : `nothing listens on ${endpointName({ host: address, port })}`
+  if (await host.listening(port, address)) return null
+  const name = endpointName({ host: address, port })
+  const isTaken = await isPortTaken(host, port, address ?? '127.0.0.1')
+  return isTaken ? `a process listens on ${name} and accepts no connection` : `nothing listens on ${name}`
+}
+
+/** As `connectionProblem`, for a service with another check: while many visitors connect, its port answers late. */
+async function listenerProblem(host: HostReader, ready: Endpoint & ListeningPort): Promise<string | null> {
+  const problem = await connectionProblem(host, ready)
+  return problem !== null && (await isPortTaken(host, ready.port, ready.host)) ? null : problem
 }
 
 async function commandProblem(

@@ -105,6 +105,7 @@ function wireOf({ run, ask, revisions = '', code }: Words): SshTransport {
 function member(name: string, words: Words): RolloutHost {
   const host = new RemoteHost({
     name,
+    stack: 'site',
     sudo: 'none',
     rollout: 'deploy-1',
     by: 'ann',

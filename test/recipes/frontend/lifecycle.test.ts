@@ -49,12 +49,12 @@ function nodeWith(more: NodeJson = {}, facts: object = { uid: 1000, user: 'jane'
   return { ...nodeOf(attributes, more), facts: { ...neutralFacts, ...facts }, run } as unknown as SiteNode
 }
 
-/** Returns the server states that a HAProxy with this configuration prints. */
-function statesOf(config: string): string {
+/** Returns the server states that a HAProxy with this configuration prints. @param admin 8 for drained servers */
+function statesOf(config: string, admin = 0): string {
   const backend = /^backend (\S+)/m.exec(config)?.[1] ?? ''
   const servers = [...config.matchAll(/^ +server (\S+) (\S+):(\d+) /gm)]
-  const rows = servers.map(([, name, address, port]) => `3 ${backend} 1 ${name} ${address} 2 0 - ${port}`)
-  return `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port\n${rows.join('\n')}\n`
+  const rows = servers.map(([, name, address, port]) => `3 ${backend} 1 ${name} ${address} 2 ${admin} - ${port} 1`)
+  return `1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port srv_uweight\n${rows.join('\n')}\n`
 }
 
 /** Makes a host of the ordinary user jane, with the three programs and a supervisord. */
@@ -71,7 +71,9 @@ function machine(beforeChange?: (count: number, what: string) => void): { host: 
     exchanges: ({ text }, machine) =>
       text.startsWith('show info')
         ? 'Name: HAProxy\n'
-        : statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? ''),
+        : text.startsWith('show servers state; show stat')
+          ? `${statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? '', machine.stat(`${prefix}/drained`) === null ? 0 : 8)}# pxname,svname,status,\n`
+          : statesOf(machine.readText(`${prefix}/etc/haproxy/haproxy.cfg`) ?? ''),
     requests: supervisor.requests,
   })
   for (const program of ['haproxy', 'varnishd', 'nginx']) host.given(`/usr/sbin/${program}`, '', '0755')
@@ -126,6 +128,28 @@ t.test('a balancer without servers: no warning at the first setup, one when its 
   )
   t.match((await inspect(node, host)).apps[0]?.services, [
     { name: 'frontend-haproxy', up: false, detail: 'runs, but has no server: visitors get HTTP 503' },
+    { up: true },
+    { up: true },
+  ])
+})
+
+t.test('the servers of the running HAProxy count, and not the hosts in the records of the operator', async (t) => {
+  const { host } = machine()
+  await run(host)
+  const none = { opsworks: { layers: { plone_instances: { instances: { p1: { status: 'stopped' } } } } } }
+  t.match((await inspect(nodeWith(none), host)).apps[0]?.services, [{ up: true }, { up: true }, { up: true }])
+})
+
+t.test('a balancer whose servers take no visitors is not ready', async (t) => {
+  const { host } = machine()
+  await run(host)
+  host.given(`${prefix}/drained`, '')
+  t.match((await inspect(nodeWith(), host)).apps[0]?.services, [
+    {
+      up: false,
+      readiness: 'not ready',
+      detail: 'runs, but none of its servers (2) takes visitors: they get HTTP 503',
+    },
     { up: true },
     { up: true },
   ])

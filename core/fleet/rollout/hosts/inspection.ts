@@ -1,6 +1,8 @@
 /** Asks the hosts of a rollout for their releases, their commits and their status. */
 import { asConvergeError } from '../../../model/errors.ts'
+import { isObject } from '../../../model/json.ts'
 import { currentReleases, parseReleases, parseRevisions } from '../../host_answers.ts'
+import { clockProblem } from '../../host_clock.ts'
 import { changesBetween } from '../../planning/release_changes.ts'
 import type { CurrentRelease } from '../../types.ts'
 import type { RolloutContext } from '../state/context.ts'
@@ -47,7 +49,11 @@ export class HostInspection {
         this.context.progress.addErrorWarning(asConvergeError(thrown), host.name)
       }
     }
-    await this.runner.forEachHost(touched, queryReleases, () => this.context.abort.hasOperatorQuit)
+    // A host that another rollout uses answers nothing more.
+    const answering = touched.filter(
+      ({ name }) => this.context.progress.get(name).lastFailure?.failure.code !== 'HOST_TAKEN',
+    )
+    await this.runner.forEachHost(answering, queryReleases, () => this.context.abort.hasOperatorQuit)
   }
 
   /** Returns the current releases; a host that does not answer is left out. */
@@ -94,11 +100,21 @@ export class HostInspection {
     }
   }
 
+  private warnOfClock({ name }: RolloutHost, status: unknown, askedAt: number): void {
+    const problem = clockProblem(isObject(status) ? status.time : undefined, {
+      askedAt,
+      answeredAt: this.context.ports.clock(),
+    })
+    if (problem) this.context.progress.addHostWarning(name, `${problem.detail}; ${problem.remedy}`)
+  }
+
   async queryStatus(hosts: readonly RolloutHost[], behind: ReadonlyMap<string, string>): Promise<void> {
     await this.runner.forEachHost(hosts, async (host) => {
       const startedAt = this.context.progress.beginPhase(host.name, 'status')
       try {
+        const askedAt = this.context.ports.clock()
         const status = await this.runner.query(host, 'status')
+        this.warnOfClock(host, status, askedAt)
         this.context.progress.get(host.name).outcome = 'unchanged'
         this.context.progress.endPhase(host.name, 'status', startedAt, { status, behind: behind.get(host.name) })
       } catch (thrown) {

@@ -134,6 +134,7 @@ t.test('returns the answer of a command, and the events of a run', async (t) => 
       '',
       '',
       '',
+      '',
     ]
     const run = await connection.runScript(startScript, [...words, 'echo', '{"event":"begin"}'])
     t.equal(await received.readStream(run.process), undefined)

@@ -24,17 +24,18 @@ function installScripts(t: Test) {
     fs.mkdirSync(directory, { recursive: true })
     return { directory, what: '', secret: false, archive: () => Promise.reject(new Error('not wanted')) }
   }
-  const storeCommand = (mode: Mode, name: string) => {
+  const storeCommand = (mode: Mode, name: string, stack = 'site') => {
     const engine = item(`${lib}/engine-${name}`)
     const inputs = item(`${state}/inputs/${name}`)
     const [script = '', ...words] = persistArguments({
       mode,
+      stack,
       engine,
       required: [engine, inputs],
       program: [`${lib}/node`, `${engine.directory}/start.cjs`],
       inputs: ['--role', `it's ${name}`],
     })
-    execFileSync('sh', ['-c', script, 'sh', lib, state, ...words])
+    return execFileSync('sh', ['-c', script, 'sh', lib, state, ...words], { encoding: 'utf8' })
   }
   const callScript = (words: readonly string[], program = 'this-host') => {
     const { status, stdout, stderr } = spawnSync(`${lib}/${program}`, words, {
@@ -45,6 +46,20 @@ function installScripts(t: Test) {
   }
   return { lib, state, storeCommand, callScript }
 }
+
+t.test('a second stack on the host is reported as an event of the run', async (t) => {
+  const { storeCommand } = installScripts(t)
+  t.equal(storeCommand('online', 'one', 'shop'), '')
+  t.equal(storeCommand('same', 'two', 'shop'), '')
+  t.equal(storeCommand('first', 'three', `the "new" one's`), '', 'it stores nothing')
+  const [event = ''] = storeCommand('online', 'four', `the "new" one's`).split('\n')
+  t.strictSame(JSON.parse(event), {
+    event: 'warning',
+    message: `this host belonged to stack shop: its timers, this-host and stack doctor know only the roles and attributes of stack the "new" one's from now on; if both use it, describe both in one stack file`,
+  })
+  t.equal(storeCommand('same', 'five', `the "new" one's`), '', 'once')
+  t.match(JSON.parse(storeCommand('online', 'six')), { message: /^this host belonged to stack the "new" one's: / })
+})
 
 t.test('runs the stored command of the last successful run', async (t) => {
   const { storeCommand, callScript, state, lib } = installScripts(t)

@@ -37,6 +37,7 @@ function hostOf(prefix: string, before: (command: string) => Promise<void>): Rem
   const file: PackedFile = { content: Buffer.from(engine) }
   return new RemoteHost({
     name: 'here',
+    stack: 'site',
     prefix,
     rollout: 'test',
     by: 'somebody',

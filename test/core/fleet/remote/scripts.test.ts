@@ -54,7 +54,7 @@ t.test('ends when the run and its shell are killed', async (t) => {
   const directory = t.testdir({ lib: {}, engine: {} })
   mkdirSync(`${directory}/runs`)
   spawnSync('ln', ['-s', process.execPath, `${directory}/lib/node`])
-  const keeps = ['', '', '', '']
+  const keeps = ['', '', '', '', '']
   const words = [
     `${directory}/lib`,
     `${directory}/runs`,

@@ -47,6 +47,8 @@ export interface Behaviour {
   readonly followUps?: readonly { readonly app: string; readonly event: string }[]
   /** Its answer to `revisions`, or the error that it reports; default: the latest commit of every app. */
   readonly revisions?: (times: number) => readonly object[] | ConvergeError
+  /** Its answer to `status`; default: its releases. */
+  readonly status?: object
   /** Promises that delay an event, by event, including `connect`. */
   readonly waits?: Readonly<Record<string, Promise<unknown>>>
 }
@@ -268,6 +270,7 @@ export class Simulation {
         const own = word === 'revisions' ? behaviour.revisions?.(times) : undefined
         if (own instanceof ConvergeError) throw own
         if (own !== undefined) return own
+        if (word === 'status' && behaviour.status !== undefined) return behaviour.status
         if (word === 'revisions') return apps.map((app) => ({ app, revision: 'main', commit: tip }))
         return {
           apps: [...releases].map(([app, { commits, current }]) => ({

@@ -39,9 +39,12 @@ const deploy: readonly FleetEvent[] = [
   { event: 'phase', phase: 'build', hosts },
   { event: 'host', host: 'client1', phase: 'build' },
   { event: 'host', host: 'client1', phase: 'build', step: 'git_release /srv/site' },
+  { event: 'host', host: 'client2', phase: 'build' },
   { event: 'done', host: 'client1', phase: 'build', outcome: 'changed', durationMs: 4000 },
   { event: 'connection', host: 'client2', state: 'lost', detail: 'no answer for 15 s' },
   { event: 'connection', host: 'client2', state: 'back' },
+  { event: 'connection', host: 'db', state: 'lost', detail: 'no answer for 15 s' },
+  { event: 'connection', host: 'db', state: 'back' },
   { event: 'warning', host: 'client1', message: 'the disk is nearly full' },
   { event: 'warning', host: 'client2', message: 'the disk is nearly full' },
   { event: 'done', host: 'client2', phase: 'build', outcome: 'unchanged', durationMs: 900 },
@@ -97,6 +100,8 @@ build: client[1-4], db
 client1: build: changed (4.0 s)
 client2: connection lost; if the host is up, its run continues (no answer for 15 s)
 client2: connection restored
+db: connection lost; converge connects again (no answer for 15 s)
+db: connection restored
 client3: build: failed (3.0 s)
 client4: build: failed (3.0 s)
 switch, batch 1 of 2: client1
@@ -466,6 +471,11 @@ t.test('status --quiet prints nothing while all is up', (t) => {
     )
   t.equal(shown(statusOf(true)), '')
   t.match(shown(statusOf(false)), /^HOST .*\ndb {4}.*\ndb: down: zope1\n/)
+  const unready = { ...service, up: false, readiness: 'not ready', detail: 'runs, but has no server' }
+  t.match(
+    shown({ ...statusOf(true), apps: [{ ...statusOf(true).apps[0], services: [unready] }] }),
+    /^db: not up: zope1 \(not ready: runs, but has no server\)$/m,
+  )
   t.match(shown(statusOf(true), '000011'), /behind: missed deployment 11/)
   t.match(shown(statusOf(true, { by: 'joe', since: 'today', message: '' })), /locked by joe/)
   const disk = (state: string) => ({ ...statusOf(true), disk: { state, detail: '/srv has 12 MiB free' } })

@@ -1,8 +1,9 @@
 /**
  * Tests each kind of readiness check with real listeners, and ZEO servers that accept connections but are not ready.
  */
+import { spawn } from 'node:child_process'
 import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { LocalHost } from '../../../../core/host/local.ts'
 import { VirtualHost } from '../../../../core/host/virtual.ts'
@@ -121,6 +122,25 @@ t.test('haproxy: its port, and its runtime socket', async (t) => {
   t.match(await checkRequest('other', '* OK\n'), /other is not HAProxy/)
   t.match(await problem({ kind: 'haproxy', port, socket: `${at}/none` }), /ENOENT/)
   t.match(await problem({ kind: 'haproxy', port: 1, socket: `${at}/fine` }), /nothing listens on 127.0.0.1:1/)
+})
+
+t.test('haproxy: a port whose queue is full of visitors', async (t) => {
+  const listener =
+    'import socket, sys\ns = socket.socket()\ns.bind(("127.0.0.1", 0))\ns.listen(0)\nprint(s.getsockname()[1], flush=True)\nsys.stdin.read()'
+  const child = spawn('python3', ['-c', listener])
+  t.teardown(() => child.kill())
+  const port = Number(await new Promise((resolve) => child.stdout.once('data', resolve)))
+  const visitors = Array.from({ length: 5 }, () => connect({ port, host: '127.0.0.1' }).on('error', () => undefined))
+  t.teardown(() => {
+    for (const visitor of visitors) visitor.destroy()
+  })
+  await new Promise((resolve) => visitors[0]?.once('connect', resolve))
+  t.match(await problem({ kind: 'tcp', port }), /^a process listens on 127.0.0.1:\d+ and accepts no connection$/)
+  const socket = `${scratch(t)}/fine`
+  t.equal(
+    await problemAt({ kind: 'haproxy', port, socket }, (one) => one.on('data', () => one.end('Name: HAProxy\n'))),
+    null,
+  )
 })
 
 t.test('varnish: requires its own header in the answer', async (t) => {
