@@ -18,22 +18,30 @@ t.test('the hints about hooks work', async (t) => {
   ])
 })
 
-t.test('the hints about Papertrail work', async (t) => {
-  const on = (papertrail: object) => () => planned('papertrail', { papertrail }, { event: 'configure' })
-  const source = 'recipes/papertrail/role.ts'
-  const cert_url = 'https://example.com/ca.pem'
+t.test('the hints about agents and their bus work', async (t) => {
+  const on =
+    (role: string, json: object, init: 'systemd' | 'other' = 'systemd') =>
+    () =>
+      planned(role, json as never, { event: 'configure', init })
+  const stackFile = { bus: { stack_file: '/srv/stacks/shop/stack.yaml' } }
   proveCalls(t, [
     {
-      source,
-      hint: 'set it to the port of your log destination',
-      broken: on({}),
-      repaired: on({ remote_port: 12_345 }),
+      source: 'recipes/agent/role.ts',
+      hint: 'use a host with systemd, or start converge agent run by another supervisor',
+      broken: on('agent', {}, 'other'),
+      repaired: on('agent', {}),
     },
     {
-      source,
-      hint: 'set papertrail.cert_file to a file of its own, such as /etc/papertrail-bundle.pem',
-      broken: on({ remote_port: 12_345, cert_url }),
-      repaired: on({ remote_port: 12_345, cert_url, cert_file: '/etc/papertrail-bundle.pem' }),
+      source: 'recipes/bus/role.ts',
+      hint: 'use a host with systemd',
+      broken: on('bus', stackFile, 'other'),
+      repaired: on('bus', stackFile),
+    },
+    {
+      source: 'recipes/bus/role.ts',
+      hint: 'set it to the stack file, such as /srv/stacks/shop/stack.yaml',
+      broken: on('bus', {}),
+      repaired: on('bus', stackFile),
     },
   ])
 })

@@ -29,6 +29,30 @@ const damaged = (host: VirtualHost): void => {
   host.given('/etc/web.conf', 'wrong')
 }
 
+t.test('the hint about a service that its socket starts works', async (t) => {
+  /** A systemd with a service that runs again as soon as it has stopped, while its socket is there. */
+  const systemd: CommandHandler = ([program, verb], _, host) => {
+    if (program === 'journalctl') return { stdout: '' }
+    const starts = Number(host.readText('/run/starts') ?? '7')
+    if (verb === 'stop') host.given('/run/starts', host.lstat('/run/socket') === null ? '0' : `${starts + 1}`)
+    if (verb !== 'show') return {}
+    const active = starts > 0 ? 'active' : 'inactive'
+    return {
+      stdout: `Names=log.service\nLoadState=loaded\nActiveState=${active}\nUnitFileState=enabled\nMainPID=${starts}\nInvocationID=${starts}\nType=notify\n`,
+    }
+  }
+  proveResources(t, [
+    {
+      source: 'resources/services/restart/service_restarter.ts',
+      hint: 'stop what starts it as well, such as its socket: systemctl list-dependencies --reverse …',
+      given: (host) => host.given('/run/systemd/system', null).given('/run/socket', ''),
+      commands: systemd,
+      broken: (r) => service(r, { name: 'log', action: 'stopped' }),
+      repair: (host) => host.remove('/run/socket'),
+    },
+  ])
+})
+
 t.test('the hints about services of the system work', async (t) => {
   const source = 'resources/services/managers/system.ts'
   const unit = '/etc/systemd/system/web.service'

@@ -1,6 +1,7 @@
 /** Proves the hints about arguments of the stack commands and records of a stack: triggers each, then follows it. */
 import t from 'tap'
-import { proveCommands } from '../support/proofs.ts'
+import { offeredAlgorithms } from '../../core/fleet/ssh/algorithms.ts'
+import { proveCalls, proveCommands } from '../support/proofs.ts'
 
 const stack = {
   name: 'shop',
@@ -218,6 +219,71 @@ t.test('the hints about runs and hooks work', async (t) => {
       files,
       broken: 'stack check web1',
       repaired: 'stack check --help',
+    },
+  ])
+})
+
+t.test('the hints about agents and the control plane work', async (t) => {
+  const agent = 'core/cli/commands/agent.ts'
+  /** The repaired command gets as far as the bus, which nobody has started. */
+  const reachesBus = 'converge control'
+  proveCommands(t, [
+    {
+      source: agent,
+      hint: 'converge agent --help explains them',
+      files,
+      broken: 'agent elsewhere --stack stack.json',
+      repaired: 'agent list --stack stack.json',
+      reaches: reachesBus,
+    },
+    {
+      source: agent,
+      hint: 'name the host: converge agent revoke HOST',
+      files,
+      broken: 'agent revoke --stack stack.json',
+      repaired: 'agent revoke web1 --stack stack.json',
+      reaches: reachesBus,
+    },
+    {
+      source: agent,
+      hint: 'give the token that converge agent invite has printed, or - to read it',
+      broken: 'agent enrol --state-dir @/agent',
+      repaired: 'agent enrol elsewhere --state-dir @/agent',
+      reaches: 'converge agent invite',
+    },
+    {
+      source: 'core/cli/commands/control.ts',
+      hint: 'for example --listen 0.0.0.0:4222',
+      files,
+      broken: 'control --listen nowhere --stack stack.json --nats-server @/none',
+      repaired: 'control --listen 127.0.0.1:4222 --stack stack.json --nats-server @/none',
+      reaches: '/none',
+    },
+  ])
+})
+
+t.test('the hint about algorithms of SSH works', async (t) => {
+  const names = ['aes128-ctr', 'aes256-ctr']
+  const library = {
+    SUPPORTED_KEX: [],
+    DEFAULT_KEX: [],
+    SUPPORTED_SERVER_HOST_KEY: [],
+    DEFAULT_SERVER_HOST_KEY: [],
+    SUPPORTED_CIPHER: names,
+    DEFAULT_CIPHER: names,
+    SUPPORTED_MAC: [],
+    DEFAULT_MAC: [],
+    SUPPORTED_COMPRESSION: [],
+    DEFAULT_COMPRESSION: [],
+  }
+  const offered = (ciphers: string) => () =>
+    offeredAlgorithms(library, { cipher: { values: [ciphers], source: { file: 'config' } } }, [])
+  proveCalls(t, [
+    {
+      source: 'core/fleet/ssh/algorithms.ts',
+      hint: 'name at least one of …',
+      broken: offered('rot13'),
+      repaired: offered('aes256-ctr'),
     },
   ])
 })

@@ -58,6 +58,18 @@ t.test('writes the name of the host and the limits of the queue', async (t) => {
   t.ok(forwarding(['base']).includes('property(name="hostname")'))
 })
 
+t.test('refuses a destination without a port, and to replace the certificates of the system', async (t) => {
+  t.throws(() => forwarding(['base'], { papertrail: {} }), {
+    message: /papertrail\.remote_port is not set/,
+    hint: 'set it to the port of your log destination',
+  })
+  const cert_url = 'https://example.com/ca.pem'
+  t.throws(() => forwarding(['base'], { papertrail: { ...destination, cert_url } }), {
+    message: /papertrail\.cert_file is the file with the certificates of the system/,
+  })
+  forwarding(['base'], { papertrail: { ...destination, cert_url, cert_file: '/etc/papertrail-bundle.pem' } })
+})
+
 t.test('refuses what rsyslog would read differently', async (t) => {
   for (const wrong of [
     { remote_host: 'a b' },

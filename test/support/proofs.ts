@@ -45,7 +45,7 @@ export function proveCommands(t: Test, proofs: readonly CommandProof[]): void {
       const run = async (line: string) => {
         const words = line.split(' ').map((word) => word.replaceAll('@', sandbox.directory).replaceAll('~', ' '))
         const { status, stdout, stderr } = await sandbox.converge(words, {
-          bare: ['stack', 'test', 'new'].includes(words[0] ?? ''),
+          bare: ['stack', 'test', 'new', 'agent', 'control'].includes(words[0] ?? ''),
         })
         return { status, stdout, stderr: stderr.replaceAll(sandbox.directory, '@') }
       }

@@ -52,10 +52,10 @@ async function invite<N>(call: StackCommand<N>): Promise<ExitStatus> {
 
 async function revoke<N>(call: StackCommand<N>): Promise<ExitStatus> {
   const { revokeHost } = await import('../../bus/control_plane.ts')
-  const { directory } = await busOf(call)
-  const host = call.args.secondArgument
   // The stack file may no longer have the host.
+  const host = call.args.secondArgument
   if (host === undefined) throw usage('missing argument HOST', 'name the host: converge agent revoke HOST')
+  const { directory } = await busOf(call)
   const wasEnrolled = await revokeHost(directory, host)
   print(wasEnrolled ? `${host} is revoked\n` : `${host} was not enrolled\n`)
   return 0
