@@ -55,6 +55,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Buckets of S3, mounted as directories',
       load: lazy(async () => (await import('./s3fs/role.ts')).default),
     },
+    'ebs-snapshots': {
+      doc: 'Scheduled snapshots of the EBS volumes that are mounted on the host',
+      load: lazy(async () => (await import('./ebs_snapshots/role.ts')).default),
+    },
     monitoring: {
       doc: 'Prometheus exporters for the roles of the host, and metrics of the runs',
       load: lazy(async () => (await import('./monitoring/role.ts')).default),

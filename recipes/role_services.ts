@@ -29,6 +29,7 @@ const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 
   // glusterd chooses the ports of its bricks.
   'gluster-server': () => [plain('glusterd', [24_007], [])],
   s3fs: () => [],
+  'ebs-snapshots': () => [],
   monitoring: (node) => exportersOf(node).map(({ name, at }) => plain(name, [at.port], [])),
   'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
   solr: (node) => buildout(node, 'solr', [solrPort], []),

@@ -40,6 +40,7 @@ const situations: Readonly<Record<string, Situation>> = {
   'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },
   'gluster-server': { attributes: stack, needsSystem: true, fails: /^service_?/ },
   s3fs: { needsSystem: true },
+  'ebs-snapshots': { needsSystem: true, fails: /^execute/ },
   console: {
     attributes: { console: { stack_files: ['/srv/shop/stack.yaml'] } },
     needsSystem: true,

@@ -44,6 +44,11 @@ const situations: Readonly<Record<string, Situation>> = {
     files: [],
     needsSystem: true,
   },
+  'ebs-snapshots': {
+    attributes: { ebs_snapshots: { aws_key: 'AKIA', aws_secret: secret } },
+    files: [/\/converge-ebs-snapshots\/settings\.json$/],
+    needsSystem: true,
+  },
   broker: { attributes: { redis: { config: { requirepass: secret } } }, files: [/\/redis\.conf$/], needsSystem: true },
 }
 

@@ -64,7 +64,6 @@ export const hostileSituations: readonly Situation[] = [
         ...{ newrelic_tracing: true, traceview_tracing: true },
       }),
       newrelic: { license: 'x', application_monitoring: { app_name: 'x' } },
-      ebs_snapshots: snapshots,
     },
   },
   {
@@ -81,11 +80,11 @@ export const hostileSituations: readonly Situation[] = [
     json: {
       deploy: { zeoserver: { scm, environment } },
       plone_zeoserver: { enable_backup: true, enable_pack: true, ...syslog },
-      ebs_snapshots: snapshots,
       opsworks,
     },
   },
   { role: 'solr', json: { deploy: { solr: { scm, environment }, plone_solr: { scm } }, opsworks } },
+  { role: 'ebs-snapshots', json: { ebs_snapshots: snapshots, opsworks } },
   { role: 'celerybeat', json: clients({ zeo, broker: { host: 'r' } }) },
   {
     role: 'relstorage-pack',
