@@ -63,6 +63,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Prometheus exporters for the roles of the host, and metrics of the runs',
       load: lazy(async () => (await import('./monitoring/role.ts')).default),
     },
+    newrelic: {
+      doc: 'The infrastructure agent of New Relic',
+      load: lazy(async () => (await import('./newrelic/role.ts')).default),
+    },
     console: {
       doc: 'The console of stacks, behind nginx with TLS',
       load: lazy(async () => (await import('./console/role.ts')).default),

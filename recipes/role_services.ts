@@ -3,6 +3,7 @@ import type { Service } from '../core/cli/catalogue.ts'
 import { balancerAt, cacheAt, requestAddress } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import { exportersOf } from './monitoring/exporters.ts'
+import { hasAgent } from './newrelic/agent.ts'
 import type { SiteNode } from './node.ts'
 import { databaseKind } from './plone/database_kind.ts'
 import { programs } from './plone/programs.ts'
@@ -30,6 +31,7 @@ const known: Readonly<Record<string, (node: SiteNode) => readonly Omit<Service, 
   'gluster-server': () => [plain('glusterd', [24_007], [])],
   s3fs: () => [],
   'ebs-snapshots': () => [],
+  newrelic: (node) => (hasAgent(node) ? [plain('newrelic-infra', [], [])] : []),
   monitoring: (node) => exportersOf(node).map(({ name, at }) => plain(name, [at.port], [])),
   'zeo-server': (node) => buildout(node, 'zeo-server', [zeoPort], []),
   solr: (node) => buildout(node, 'solr', [solrPort], []),

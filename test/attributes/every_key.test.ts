@@ -70,6 +70,7 @@ const rolesOf: Readonly<Record<string, readonly string[]>> = {
   nfs: ['nfs-server'],
   s3fs_fuse: ['s3fs'],
   ebs_snapshots: ['ebs-snapshots'],
+  new_relic: ['newrelic'],
 }
 
 /** Values for attributes whose default does not show the accepted type. */
@@ -121,6 +122,7 @@ const required: Readonly<Record<string, JsonObject>> = {
   'plone_blobs.host': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.layer': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.servers': { plone_instances: { gluster_blobs: true } },
+  'new_relic.infrastructure': { newrelic: { license: 'planted' }, plone_instances: { newrelic_tracing: true } },
   'tmpdir.tmpfs_size': { tmpdir: { tmpfs: true } },
   'ebs_snapshots.aws_key': { ebs_snapshots: { aws_key: 'planted', aws_secret: 'planted' } },
   'ebs_snapshots.aws_secret': { ebs_snapshots: { aws_key: 'planted', aws_secret: 'planted' } },

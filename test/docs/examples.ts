@@ -174,6 +174,8 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/monitoring.md > Scrape the hosts': elsewhere('test/machine/monitoring.test.ts'),
   'docs/monitoring.md > Remove the exporters': elsewhere('test/machine/monitoring.test.ts'),
 
+  'docs/monitoring.md > New Relic': attributes([]),
+
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),
   'docs/services.md > Run Celery workers': attributes(['zeo-client', 'celerybeat']),

@@ -20,7 +20,11 @@ t.test('the key is in no other resource than the file that only root can read', 
   const { resources } = await planned('ebs-snapshots', { ebs_snapshots }, { event: 'setup,configure,backup_now' })
   const holders = resources.filter(({ props }) => /planted/i.test(JSON.stringify(props)))
   t.match(holders, [
-    { name: 'file /var/lib/converge-ebs-snapshots/settings.json', props: { mode: '0600' }, options: { sensitive: true } },
+    {
+      name: 'file /var/lib/converge-ebs-snapshots/settings.json',
+      props: { mode: '0600' },
+      options: { sensitive: true },
+    },
   ])
   t.equal(holders.length, 1)
 })

@@ -49,6 +49,11 @@ const situations: Readonly<Record<string, Situation>> = {
     files: [/\/converge-ebs-snapshots\/settings\.json$/],
     needsSystem: true,
   },
+  newrelic: {
+    attributes: { newrelic: { infrastructure: true, license: secret } },
+    files: [/\/etc\/newrelic-infra\.yml$/],
+    needsSystem: true,
+  },
   broker: { attributes: { redis: { config: { requirepass: secret } } }, files: [/\/redis\.conf$/], needsSystem: true },
 }
 

@@ -84,6 +84,13 @@ export const hostileSituations: readonly Situation[] = [
     },
   },
   { role: 'solr', json: { deploy: { solr: { scm, environment }, plone_solr: { scm } }, opsworks } },
+  {
+    role: 'newrelic',
+    json: {
+      newrelic: { infrastructure: true, license: 'hunter22', infrastructure_agent: { display_name: 'a' } },
+      opsworks,
+    },
+  },
   { role: 'ebs-snapshots', json: { ebs_snapshots: snapshots, opsworks } },
   { role: 'celerybeat', json: clients({ zeo, broker: { host: 'r' } }) },
   {
