@@ -17,6 +17,7 @@ const required = {
   supervisord: 'supervisor',
   crontab: 'cron',
   logrotate: 'logrotate',
+  rsync: 'rsync',
   strace: 'strace',
   ssh: 'openssh-client',
   curl: 'curl',
