@@ -55,6 +55,10 @@ export const catalogue: Catalogue<SiteNode> = {
       doc: 'Buckets of S3, mounted as directories',
       load: lazy(async () => (await import('./s3fs/role.ts')).default),
     },
+    'ebs-snapshots': {
+      doc: 'Scheduled snapshots of the EBS volumes that are mounted on the host',
+      load: lazy(async () => (await import('./ebs_snapshots/role.ts')).default),
+    },
     monitoring: {
       doc: 'Prometheus exporters for the roles of the host, and metrics of the runs',
       load: lazy(async () => (await import('./monitoring/role.ts')).default),
@@ -62,6 +66,10 @@ export const catalogue: Catalogue<SiteNode> = {
     papertrail: {
       doc: 'Sends the logs of the host to Papertrail, or to another server that takes syslog through TLS',
       load: lazy(async () => (await import('./papertrail/role.ts')).default),
+    },
+    newrelic: {
+      doc: 'The infrastructure agent of New Relic',
+      load: lazy(async () => (await import('./newrelic/role.ts')).default),
     },
     console: {
       doc: 'The console of stacks, behind nginx with TLS',

@@ -3,6 +3,7 @@ import type { Service } from '../core/cli/catalogue.ts'
 import { balancerAt, cacheAt, requestAddress } from './frontend/addresses.ts'
 import { balancedServers } from './frontend/haproxy.ts'
 import { exportersOf } from './monitoring/exporters.ts'
+import { hasAgent } from './newrelic/agent.ts'
 import type { SiteNode } from './node.ts'
 import { databaseKind } from './plone/database_kind.ts'
 import { programs } from './plone/programs.ts'
@@ -31,6 +32,8 @@ const servicesByRole: Readonly<Record<string, (node: SiteNode) => readonly Omit<
   // glusterd chooses the ports of its bricks.
   'gluster-server': () => [internalService('glusterd', [24_007], [])],
   s3fs: () => [],
+  'ebs-snapshots': () => [],
+  newrelic: (node) => (hasAgent(node) ? [internalService('newrelic-infra', [], [])] : []),
   papertrail: () => [],
   monitoring: (node) => exportersOf(node).map(({ name, at }) => internalService(name, [at.port], [])),
   'zeo-server': (node) => buildoutServices(node, 'zeo-server', [zeoPort], []),

@@ -18,6 +18,7 @@ const required = {
   supervisord: 'supervisor',
   crontab: 'cron',
   logrotate: 'logrotate',
+  rsync: 'rsync',
   strace: 'strace',
   ssh: 'openssh-client',
   curl: 'curl',

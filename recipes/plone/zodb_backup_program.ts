@@ -198,15 +198,25 @@ def remove_old(where, keep):
 
 
 def copy_elsewhere(where, target):
-    sources = [path for path in (where['location'], where['blob_backups']) if os.path.isdir(path)]
-    command = ['rsync', '-aH', '--delete', '--timeout=600', '-e', 'ssh -o BatchMode=yes', *sources, target + '/']
+    """Copies the backups so that one in an interrupted copy has its blobs: they come first, and are removed last."""
+    database, blobs = ([path] if os.path.isdir(path) else [] for path in (where['location'], where['blob_backups']))
+    for options, sources in (([], blobs), (['--delete'], database), (['--delete'], blobs)):
+        if sources:
+            rsync(target, *options, *sources)
+
+
+def rsync(target, *words):
+    command = ['rsync', '-aH', '--timeout=600', '-e', 'ssh -o BatchMode=yes', *words, target + '/']
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:
         raise Failure('the program rsync is missing')
     if child.returncode != 0:
         output = child.stdout.decode('utf-8', 'replace').strip()[-1000:]
-        raise Failure('the copy to %s failed: rsync ended with status %d: %s' % (target, child.returncode, output))
+        # rsync often loses the message of the other host.
+        cause = ' (a file could not be written: its disk may be full)' if child.returncode == 11 else ''
+        raise Failure('the copy to %s failed: rsync ended with status %d%s: %s' % (
+            target, child.returncode, cause, output))
 
 
 def next_stamp(where, backups):

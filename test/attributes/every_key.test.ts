@@ -69,6 +69,8 @@ const rolesOf: Readonly<Record<string, readonly string[]>> = {
   plone_blobs: ['zeo-client', 'zeo-server', 'nfs-server', 'gluster-server'],
   nfs: ['nfs-server'],
   s3fs_fuse: ['s3fs'],
+  ebs_snapshots: ['ebs-snapshots'],
+  new_relic: ['newrelic'],
 }
 
 /** Values for attributes whose default does not show the accepted type. */
@@ -102,6 +104,9 @@ const values: Readonly<Record<string, unknown>> = {
   'newrelic.application_monitoring.transaction_tracer.record_sql': 'off',
   'apt.unattended_upgrades.package_blacklist': ['a'],
   certbot_domains: ['www.example.com'],
+  'ebs_snapshots.hour': '9',
+  'ebs_snapshots.minute': '30',
+  'ebs_snapshots.weekday': '1-5',
   'redis.config.listen_addr': '10.0.0.1',
   'redis.config.listen_port': 6380,
   'redis.config.loglevel': 'notice',
@@ -110,14 +115,17 @@ const values: Readonly<Record<string, unknown>> = {
   'redis.config.rdbcompression': 'no',
 }
 
-/** Settings that attributes of a mount require. */
-const mounted: Readonly<Record<string, JsonObject>> = {
+/** Settings that single attributes require. */
+const required: Readonly<Record<string, JsonObject>> = {
   'plone_blobs.nfs_mount_options': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.gluster_mount_options': { plone_instances: { gluster_blobs: true } },
   'plone_blobs.host': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.layer': { plone_instances: { nfs_blobs: true } },
   'plone_blobs.servers': { plone_instances: { gluster_blobs: true } },
+  'new_relic.infrastructure': { newrelic: { license: 'planted' }, plone_instances: { newrelic_tracing: true } },
   'tmpdir.tmpfs_size': { tmpdir: { tmpfs: true } },
+  'ebs_snapshots.aws_key': { ebs_snapshots: { aws_key: 'planted', aws_secret: 'planted' } },
+  'ebs_snapshots.aws_secret': { ebs_snapshots: { aws_key: 'planted', aws_secret: 'planted' } },
   'plone_blobs.gluster_volume': { plone_instances: { gluster_blobs: true } },
 }
 
@@ -167,7 +175,7 @@ function shown(value: unknown): unknown {
 
 for (const path of all)
   t.test(path.join('.'), async (t) => {
-    const given = merge(structuredClone(stack), mounted[path.join('.')] ?? {})
+    const given = merge(structuredClone(stack), required[path.join('.')] ?? {})
     const change = path.reduceRight<unknown>((inside, key) => ({ [key]: inside }), changed(path)) as JsonObject
     const before = await nodeOf(given)
     t.strictSame(before.warnings, [], 'nothing is reported about defaults')

@@ -169,10 +169,15 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/relstorage.md > Back up the database': elsewhere('test/machine/relstorage.test.ts'),
   'docs/relstorage.md > Restore a backup': elsewhere('test/machine/relstorage.test.ts'),
 
+  'docs/logs-and-backups.md > Snapshot EBS volumes': attributes([]),
+  'docs/logs-and-backups.md > Snapshot EBS volumes > 2': elsewhere('test/machine/ebs_snapshots.test.ts'),
+
   'docs/monitoring.md > Monitor hosts with Prometheus': attributes([]),
   'docs/monitoring.md > Metrics of the last run': elsewhere('test/machine/monitoring.test.ts'),
   'docs/monitoring.md > Scrape the hosts': elsewhere('test/machine/monitoring.test.ts'),
   'docs/monitoring.md > Remove the exporters': elsewhere('test/machine/monitoring.test.ts'),
+
+  'docs/monitoring.md > New Relic': attributes([]),
 
   'docs/services.md > Redis and memcached': elsewhere('test/machine/packaged_services.test.ts'),
   'docs/services.md > Run the Celery broker': attributes(['zeo-client']),

@@ -201,6 +201,14 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: app('solr'),
   },
   {
+    source: 'recipes/newrelic/role.ts',
+    hint: 'set newrelic.infrastructure to true, or remove the role newrelic from the host',
+    role: 'newrelic',
+    event: 'setup,configure',
+    broken: {},
+    repaired: { newrelic: { infrastructure: true, license: 'l' } },
+  },
+  {
     source: 'recipes/plone/newrelic.ts',
     hint: 'remove that file, or set newrelic.python_agent.config_file to another path',
     role: 'zeo-client',

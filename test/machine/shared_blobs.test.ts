@@ -1,10 +1,10 @@
 /** Tests the storage of blobs as root on disposable copies of the system: GlusterFS, S3 and NFS with their programs. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, renameSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
 import { systemCopy, systemCopyNeeds } from '../support/system_copy.ts'
+import { motoDirectory } from './support/moto.ts'
 
 t.setTimeout(800_000)
 
@@ -13,16 +13,6 @@ client() { node --import tsx ${fileURLToPath(new URL('support/blob_client.ts', i
 useradd -m -g www-data deploy 2>/dev/null
 as() { runuser -u deploy -- "$@"; }
 `
-
-/** moto, a stand-in for S3, from PyPI: installed once, outside of /tmp, which a copy of the system hides. */
-function motoDirectory(): string {
-  const directory = `/var/tmp/converge-test-moto-${process.getuid?.() ?? 0}`
-  if (existsSync(directory)) return directory
-  const scratch = `${directory}.${process.pid}`
-  execFileSync('/usr/bin/python3', ['-m', 'pip', 'install', '-q', '--target', scratch, 'moto[s3,server]==5.2.5'])
-  renameSync(scratch, directory)
-  return directory
-}
 
 const buckets = (moto: string) => `${helpers}export PYTHONPATH=${moto}
 serve() { python3 -m moto.server -H 127.0.0.1 -p 5555 >/tmp/moto.log 2>&1 & server=$!

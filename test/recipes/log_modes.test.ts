@@ -40,6 +40,12 @@ const situations: Readonly<Record<string, Situation>> = {
   'nfs-server': { attributes: stack, needsSystem: true, fails: /^(execute|service)/ },
   'gluster-server': { attributes: stack, needsSystem: true, fails: /^service_?/ },
   s3fs: { needsSystem: true },
+  newrelic: {
+    attributes: { newrelic: { infrastructure: true, license: 'planted' } },
+    needsSystem: true,
+    fails: /^apt_repository/,
+  },
+  'ebs-snapshots': { needsSystem: true, fails: /^execute/ },
   console: {
     attributes: { console: { stack_files: ['/srv/shop/stack.yaml'] } },
     needsSystem: true,

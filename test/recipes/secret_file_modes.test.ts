@@ -44,6 +44,16 @@ const situations: Readonly<Record<string, Situation>> = {
     files: [],
     needsSystem: true,
   },
+  'ebs-snapshots': {
+    attributes: { ebs_snapshots: { aws_key: 'AKIA', aws_secret: secret } },
+    files: [/\/converge-ebs-snapshots\/settings\.json$/],
+    needsSystem: true,
+  },
+  newrelic: {
+    attributes: { newrelic: { infrastructure: true, license: secret } },
+    files: [/\/etc\/newrelic-infra\.yml$/],
+    needsSystem: true,
+  },
   broker: { attributes: { redis: { config: { requirepass: secret } } }, files: [/\/redis\.conf$/], needsSystem: true },
 }
 

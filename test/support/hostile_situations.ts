@@ -80,7 +80,6 @@ export const hostileSituations: readonly Situation[] = [
         traceview_tracing: true,
       }),
       newrelic: { license: 'x', application_monitoring: { app_name: 'x' } },
-      ebs_snapshots: snapshots,
     },
   },
   {
@@ -97,11 +96,18 @@ export const hostileSituations: readonly Situation[] = [
     json: {
       deploy: { zeoserver: { scm, environment } },
       plone_zeoserver: { enable_backup: true, enable_pack: true, ...syslog },
-      ebs_snapshots: snapshots,
       opsworks,
     },
   },
   { role: 'solr', json: { deploy: { solr: { scm, environment }, plone_solr: { scm } }, opsworks } },
+  {
+    role: 'newrelic',
+    json: {
+      newrelic: { infrastructure: true, license: 'hunter22', infrastructure_agent: { display_name: 'a' } },
+      opsworks,
+    },
+  },
+  { role: 'ebs-snapshots', json: { ebs_snapshots: snapshots, opsworks } },
   { role: 'celerybeat', json: clients({ zeo, broker: { host: 'r' } }) },
   {
     role: 'relstorage-pack',

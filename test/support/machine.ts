@@ -88,6 +88,7 @@ const probes = {
   proc: () => (existsSync('/proc/self') ? null : 'there is no /proc'),
   haproxy: program('haproxy'),
   logrotate: program('logrotate'),
+  rsync: program('rsync'),
   'redis-server': program('redis-server'),
   memcached: program('memcached'),
   'prometheus exporters': program('prometheus-node-exporter'),

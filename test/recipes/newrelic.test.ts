@@ -1,0 +1,38 @@
+/** Tests what the role newrelic declares: nothing unless it is switched on, and its files with the license. */
+import t from 'tap'
+import { parse } from 'yaml'
+import type { JsonObject } from '../../core/node/merge.ts'
+import { agentConfig } from '../../recipes/newrelic/agent.ts'
+import { planned, roleNode } from '../support/role_plans.ts'
+
+const on = (newrelic: JsonObject = {}): JsonObject => ({
+  newrelic: { infrastructure: true, license: 'l', ...newrelic },
+})
+const names = async (json: JsonObject, event = 'setup,configure') =>
+  (await planned('newrelic', json, { event })).resources.map(({ name }) => name)
+
+t.test('installs nothing unless one of the two attributes says so', async (t) => {
+  t.strictSame(await names({}), [])
+  const all = await names(on())
+  t.match(all, ['file /etc/newrelic-infra.yml', 'apt_repository newrelic-infra'])
+  t.strictSame(await names({ newrelic: { license: 'l' }, new_relic: { infrastructure: true } }), all)
+})
+
+t.test('a host with nginx gets the integration', async (t) => {
+  const nginx = /nginx-config\.yml/
+  t.notMatch((await names(on())).join(), nginx)
+  t.match((await names({ ...on(), converge: { roles: ['frontend', 'newrelic'] } })).join(), nginx)
+})
+
+t.test('the license is required, and that of the host comes first', async (t) => {
+  const license = (json: JsonObject) => parse(agentConfig(roleNode(json))).license_key
+  t.equal(license(on()), 'l')
+  t.equal(license(on({ server_monitoring: { license: 'own' } })), 'own')
+  t.throws(() => license(on({ license: '' })), { message: /newrelic\.license is not set/ })
+})
+
+t.test('values reach the agent as they are', async (t) => {
+  const names = ['a: b', '#x', 'yes', '"', '\\', "it's", '1e3', '- x', '{{HOST}}']
+  for (const display_name of names)
+    t.equal(parse(agentConfig(roleNode(on({ infrastructure_agent: { display_name } })))).display_name, display_name)
+})
