@@ -37,7 +37,7 @@ export const papertrail = orAbsent(() =>
       watch_files: field(
         map(tag()),
         {},
-        'Further log files to send: path to tag. A path may contain `*`, and replaces the tag of a log that the role watches by itself.',
+        'Further log files to send: path to tag. A path may contain `*`, and replaces the tag of a log that the role watches anyway.',
       ),
     },
     {

@@ -60,7 +60,7 @@ export async function develop(t: Test, site: DeploySite): Promise<void> {
     /bin\/develop/,
     'a buildout without mr.developer',
   )
-  // What mr.developer would install; it notes its account and what it is asked.
+  // In place of the program of mr.developer: it records its account and its arguments.
   writeFileSync(`${release}/bin/develop`, `#!/bin/sh\necho "$(id -un) $(pwd -P) $*" >> ${calls}\n`, { mode: 0o755 })
   const running = await pids(site)
   await site.done(t, ['--event', 'develop_up'], client)
