@@ -36,7 +36,7 @@ function isReported(t: Test, warnings: Node['warnings'], path: readonly string[]
 
 const keys = Object.keys(otherCookbooks)
 const settings = keys.flatMap((key) => leaves(defaults[key], [key]))
-t.ok(settings.length > 60)
+t.ok(settings.length > 40)
 
 t.test('does not report a default, also as text', async (t) => {
   t.strictSame(await warningsOf(Object.fromEntries(keys.map((key) => [key, defaults[key]]))), [])

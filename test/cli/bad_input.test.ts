@@ -104,7 +104,7 @@ table('commands', {
 })
 
 table('roles and events', {
-  '': { message: ['no role is given', '--role NAME, of: base, broker, celerybeat'] },
+  '': { message: ['no role is given', '--role NAME, of: agent, base, broker'] },
   'resources __proto__': { message: ['unknown resource type __proto__'] },
   'resources constructor': { message: ['unknown resource type constructor'] },
   '--role __proto__': { message: ['unknown role __proto__'] },
