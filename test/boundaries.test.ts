@@ -66,7 +66,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'core/host/replace_file.ts',
     'core/host/start_failure.ts',
   ],
-  'core/bus': ['core/secrets', 'core/model', 'core/host/directories.ts', 'core/host/replace_file.ts'],
+  'core/bus': [
+    'core/secrets',
+    'core/model',
+    'core/host/directories.ts',
+    'core/host/lock.ts',
+    'core/host/replace_file.ts',
+  ],
   'core/agent': [
     'core/report/printable.ts',
     'core/bus',

@@ -164,8 +164,16 @@ export class Agent {
     const { directory } = this.options
     if (command.revision !== null && command.revision > directory.revision()) directory.saveRevision(command.revision)
     const started = new JournalledCommand(command, join(directory.commands, command.id), this.answer)
+    try {
+      started.start()
+    } catch (thrown) {
+      const { message: reason } = asConvergeError(thrown)
+      this.options.log(`a command could not be started: ${reason}`)
+      this.answer(command, { kind: 'refused', code: 'NOT_STARTED', message: `the host cannot start it: ${reason}` })
+      message.ack()
+      return
+    }
     this.commands.set(command.id, started)
-    started.start()
     this.workOn(started, message)
     this.prune()
   }

@@ -1,5 +1,5 @@
 /** Stores what the agent of a host knows: its keys, its bus, and the newest rollout that it has accepted. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { makeDirectories } from '../host/directories.ts'
@@ -18,12 +18,15 @@ const enrolment = z.object({
 })
 export type Enrolment = z.output<typeof enrolment>
 
-export interface AgentKeys {
+const keys = z.object({
   /** Seed of the NKEY. */
-  readonly seed: string
+  seed: z.string(),
   /** Private age key. */
-  readonly identity: string
-}
+  identity: z.string(),
+})
+export type AgentKeys = z.output<typeof keys>
+
+const enrolmentWithKeys = enrolment.extend(keys.shape)
 
 export const defaultAgentDirectory = '/var/lib/converge/agent'
 
@@ -35,32 +38,35 @@ export class AgentDirectory {
     return this.file('commands')
   }
 
-  /** Stores the keys before the host enrols: only their public halves leave it. */
-  saveKeys({ seed, identity }: AgentKeys): void {
+  /** Checks that the keys can be stored here, before the host enrols with them. */
+  prepare(): void {
     makeDirectories(this.path, 0o700)
     makeDirectories(this.commands, 0o700)
-    replaceFile(this.file('host.seed'), `${seed}\n`)
-    replaceFile(this.file('age.key'), `${identity}\n`)
+    replaceFile(this.file('enrolment.new'), '')
   }
 
-  saveEnrolment(value: Enrolment): void {
-    replaceFile(this.file('agent.json'), `${JSON.stringify(value, null, 2)}\n`)
+  /** Stores the keys with what the control plane has answered, in one file: a host has both of one enrolment, or neither. */
+  saveEnrolment(value: Enrolment, keys: AgentKeys): void {
+    const isOtherControl = this.isEnrolled && this.load().control !== value.control
+    replaceFile(this.file('agent.json'), `${JSON.stringify({ ...value, ...keys }, null, 2)}\n`)
+    rmSync(this.file('enrolment.new'), { force: true })
+    // Another control plane counts its rollouts from 1.
+    if (isOtherControl) rmSync(this.file('revision'), { force: true })
+  }
+
+  get isEnrolled(): boolean {
+    return existsSync(this.file('agent.json'))
   }
 
   /** @throws NOT_ENROLLED */
   load(): Enrolment & AgentKeys {
-    if (!existsSync(this.file('agent.json')))
+    if (!this.isEnrolled)
       throw new ConvergeError(`this host is not enrolled: ${this.file('agent.json')} does not exist`, {
         code: 'NOT_ENROLLED',
         hint: 'print a token on the computer of the control plane with converge agent invite HOST, then run here: converge agent enrol TOKEN',
         usage: true,
       })
-    const read = (name: string) => readFileSync(this.file(name), 'utf8')
-    return {
-      ...enrolment.parse(JSON.parse(read('agent.json'))),
-      seed: read('host.seed').trim(),
-      identity: read('age.key').trim(),
-    }
+    return enrolmentWithKeys.parse(JSON.parse(readFileSync(this.file('agent.json'), 'utf8')))
   }
 
   /** Number of the newest rollout that the host has accepted. */

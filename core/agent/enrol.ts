@@ -21,10 +21,11 @@ export async function enrol(text: string, directory: AgentDirectory): Promise<En
   const token = decodeToken(text)
   const [key, identity] = [await newKey(), await newIdentity()]
   const socket = await connectTo(token)
-  // The keys are stored first: a host that is enrolled and has lost its keys could not connect.
-  directory.saveKeys({ seed: key.seed, identity: identity.key })
-  const answer = await post(socket, { secret: token.secret, key: key.publicKey, recipient: identity.recipient })
-  directory.saveEnrolment(answer)
+  directory.prepare()
+  const content = { secret: token.secret, key: key.publicKey, recipient: identity.recipient }
+  const answer = await post(socket, token, content)
+  // A refused token leaves an earlier enrolment as it is.
+  directory.saveEnrolment(answer, { seed: key.seed, identity: identity.key })
   return answer
 }
 
@@ -57,8 +58,13 @@ const unreachable = (address: string, port: number, reason: string) =>
     hint: 'check that converge control runs, that --address is its name for hosts, and that no firewall is in between',
   })
 
-function post(socket: TLSSocket, content: EnrolmentRequest): Promise<EnrolmentAnswer> {
+function post(
+  socket: TLSSocket,
+  { address, port }: EnrolmentToken,
+  content: EnrolmentRequest,
+): Promise<EnrolmentAnswer> {
   return new Promise((resolve, reject) => {
+    const fail = (error: Error) => reject(unreachable(address, port, error.message))
     const body = JSON.stringify(content)
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
     const call = request(
@@ -68,6 +74,7 @@ function post(socket: TLSSocket, content: EnrolmentRequest): Promise<EnrolmentAn
         response.setEncoding('utf8').on('data', (part: string) => {
           text += part
         })
+        response.on('error', fail)
         response.on('end', () => {
           const answer = enrolmentAnswer.safeParse(parseJson(text))
           if (response.statusCode === 200 && answer.success) return resolve(answer.data)
@@ -81,7 +88,7 @@ function post(socket: TLSSocket, content: EnrolmentRequest): Promise<EnrolmentAn
         })
       },
     )
-    call.on('error', (error) => reject(unreachable('the control plane', 0, error.message)))
+    call.on('error', fail)
     call.end(body)
   })
 }

@@ -1,6 +1,16 @@
 /** Stores what the control plane knows of its bus: its keys, the hosts that may connect, and open invitations. */
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import { makeDirectories } from '../host/directories.ts'
@@ -87,6 +97,24 @@ export class BusDirectory {
     return this.file('nats.pid')
   }
 
+  get lockFile(): string {
+    return this.file('lock')
+  }
+
+  /** @throws NOT_OWNER for another account: the control plane could not read what that account writes here */
+  requireOwner(): void {
+    const { uid } = statSync(this.path)
+    if (process.geteuid?.() === uid) return
+    throw new ConvergeError(
+      `${this.path} belongs to the account with the number ${uid}, which runs the control plane`,
+      {
+        code: 'NOT_OWNER',
+        hint: `run this as that account: sudo -u '#${uid}' converge …`,
+        usage: true,
+      },
+    )
+  }
+
   get logFile(): string {
     return this.file('nats.log')
   }
@@ -145,6 +173,7 @@ export class BusDirectory {
    */
   invite(host: string, lifetime: number, now: number): string {
     const { listen, address, stack } = this.settings()
+    this.requireOwner()
     const secret = randomBytes(32).toString('base64url')
     replaceFile(
       this.file(`invitations/${digestOf(secret)}.json`),

@@ -1,6 +1,7 @@
 /** The control plane of the agents: keeps the bus running, makes its streams, and enrols and revokes hosts. */
 import type { Server } from 'node:https'
-import { asConvergeError } from '../model/errors.ts'
+import { tryLock } from '../host/lock.ts'
+import { asConvergeError, ConvergeError } from '../model/errors.ts'
 import type { BusDirectory } from './bus_directory.ts'
 import {
   connectControl,
@@ -26,11 +27,43 @@ export interface ControlPlane {
   stop(): Promise<void>
 }
 
-/** @throws NATS_NOT_STARTED, EADDRINUSE */
-export async function startControlPlane({ directory, program, log }: ControlOptions): Promise<ControlPlane> {
+/**
+ * Starts the bus and the enrolment of hosts; if one of them fails, nothing stays behind.
+ * @throws CONTROL_RUNS if another process keeps the bus of this directory running
+ * @throws NATS_NOT_STARTED, EADDRINUSE
+ */
+export async function startControlPlane(options: ControlOptions): Promise<ControlPlane> {
+  const { directory } = options
+  const attempt = tryLock(directory.lockFile, 'converge control')
+  if (!('lock' in attempt))
+    throw new ConvergeError(`a control plane already runs for this stack: process ${attempt.holder.pid}`, {
+      code: 'CONTROL_RUNS',
+      hint: 'use the one that runs, or end it first',
+      usage: true,
+    })
+  const ends: (() => Promise<unknown> | unknown)[] = [() => attempt.lock.release()]
+  const stop = async () => {
+    for (const end of ends.reverse()) await end()
+  }
+  try {
+    const serverPid = await startParts(options, ends)
+    return { serverPid, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** @param ends receives what ends each part that has been started */
+async function startParts(
+  { directory, program, log }: ControlOptions,
+  ends: (() => Promise<unknown> | unknown)[],
+): Promise<() => number | undefined> {
   const server = new BusServer({ program, directory, log })
+  ends.push(() => server.stop())
   await server.start()
   const connection = await connectControl(directory, 'control plane')
+  ends.push(() => connection.close())
   const streams = await streamsOf(connection)
   const prepare = async () => {
     const { stack } = directory.settings()
@@ -44,17 +77,14 @@ export async function startControlPlane({ directory, program, log }: ControlOpti
     log,
     onEnrolled: async (host) => {
       reloadServer(directory)
-      await ensureConsumer(streams, directory.settings().stack, host)
+      // While the bus restarts, this fails; the consumer is made when it is back.
+      await ensureConsumer(streams, directory.settings().stack, host).catch((thrown) =>
+        log(`the queue of ${host} is made later: ${asConvergeError(thrown).message}`),
+      )
     },
   })
-  return {
-    serverPid: () => server.pid,
-    async stop() {
-      await closed(enrolment)
-      await connection.close()
-      await server.stop()
-    },
-  }
+  ends.push(() => closed(enrolment))
+  return () => server.pid
 }
 
 /** Makes the streams again after each restart of the server, which may have lost them. */
@@ -76,9 +106,11 @@ function closed(server: Server): Promise<void> {
  * @returns whether it was enrolled, or invited
  */
 export async function revokeHost(directory: BusDirectory, host: string): Promise<boolean> {
+  directory.requireOwner()
   directory.removeInvitations(host)
   const wasEnrolled = directory.removeHost(host)
-  reloadServer(directory)
+  // Also if the file is right already: a command that was killed may not have told the server.
+  reloadServer(directory, { always: true })
   if (runningServer(directory) === null) return wasEnrolled
   const connection = await connectControl(directory, 'revocation')
   try {

@@ -120,7 +120,7 @@ export class BusServer {
     const { directory } = this.options
     const { host, port } = directory.settings().listen
     const isUp = await waitUntil(
-      async () => runningServer(directory) !== null && (await canConnect(localAddress(host), port)),
+      async () => (await greets(localAddress(host), port)) && runningServer(directory) === (this.pid ?? null),
     )
     if (isUp) return
     const log = readFileSync(directory.logFile, 'utf8').trim().split('\n').slice(-5).join('\n')
@@ -139,15 +139,17 @@ export function localAddress(host: string): string {
   return host === '::' ? '::1' : host
 }
 
-function canConnect(host: string, port: number): Promise<boolean> {
+/** Whether a nats-server answers there: it speaks first. Another program may have the port. */
+function greets(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
-    const end = (isUp: boolean) => {
+    const end = (isServer: boolean) => {
       socket.destroy()
-      resolve(isUp)
+      resolve(isServer)
     }
-    socket.once('connect', () => end(true))
+    socket.once('data', (data) => end(data.toString('latin1').startsWith('INFO ')))
     socket.once('error', () => end(false))
+    socket.once('close', () => end(false))
     socket.setTimeout(1000, () => end(false))
   })
 }
@@ -175,8 +177,9 @@ export function runningServer(directory: BusDirectory): number | null {
 }
 
 /** Writes the configuration, and makes a running server read it: a revoked host is disconnected at once. */
-export function reloadServer(directory: BusDirectory): void {
-  if (!directory.writeConfiguration()) return
+export function reloadServer(directory: BusDirectory, { always = false } = {}): void {
+  const hasChanged = directory.writeConfiguration()
+  if (!hasChanged && !always) return
   const pid = runningServer(directory)
   if (pid !== null) process.kill(pid, 'SIGHUP')
 }

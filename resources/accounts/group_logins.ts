@@ -11,7 +11,7 @@ const props = z.strictObject({
   uids: z
     .record(accountName, accountId)
     .optional()
-    .describe('Numbers of these accounts by name, which must not belong to other accounts; default: any'),
+    .describe('Numbers of these accounts by name, which must not belong to other accounts; default: not checked'),
   lift: z
     .boolean()
     .optional()

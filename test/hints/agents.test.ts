@@ -1,5 +1,6 @@
 /** Proves the hints about agents and their bus: triggers each, then follows it. */
 import { once } from 'node:events'
+import { chownSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { AgentDirectory } from '../../core/agent/agent_directory.ts'
@@ -68,9 +69,10 @@ t.test('the hints about nats-server work', async (t) => {
 })
 
 t.test('the hints about the bus of a stack work', async (t) => {
-  if (!needs(t, ['nats-server'])) return
+  if (!needs(t, ['nats-server', 'root'])) return
   const directory = new BusDirectory(`${scratch(t)}/bus`)
   const source = 'core/bus/bus_directory.ts'
+  const owner = process.geteuid?.() ?? 0
   proveCalls(t, [
     {
       source,
@@ -87,6 +89,24 @@ t.test('the hints about the bus of a stack work', async (t) => {
       hint: 'copy the whole line that converge agent invite has printed',
       broken: () => decodeToken(directory.invite('web1', 60, Date.now()).slice(0, -20)),
       repaired: () => decodeToken(directory.invite('web1', 60, Date.now())),
+    },
+    {
+      source,
+      hint: "run this as that account: sudo -u '#…' converge …",
+      broken() {
+        chownSync(directory.path, 54_321, -1)
+        directory.invite('web1', 60, Date.now())
+      },
+      repaired() {
+        chownSync(directory.path, owner, -1)
+        directory.invite('web1', 60, Date.now())
+      },
+    },
+    {
+      source: 'core/bus/control_plane.ts',
+      hint: 'use the one that runs, or end it first',
+      broken: () => startControl(t, directory),
+      repaired: () => directory.invite('web1', 60, Date.now()),
     },
   ])
 })

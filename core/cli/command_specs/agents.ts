@@ -21,7 +21,7 @@ export const agentCommands: readonly CommandSpec[] = [
         type: 'string',
         placeholder: 'ADDRESS:PORT',
         default: '0.0.0.0:4222',
-        description: 'Where the bus listens; hosts enrol on the next port',
+        description: 'Where the bus listens; hosts enrol on the next port. A later start without it keeps the address',
       },
       address: {
         group: 'How to run',

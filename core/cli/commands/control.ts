@@ -15,11 +15,14 @@ export async function controlCommand<N>(call: StackCommand<N>): Promise<ExitStat
     import('../../bus/control_plane.ts'),
   ])
   const { stack } = await stackInputs(call)
-  const listen = listenAddress(args.listen ?? '0.0.0.0:4222')
+  const given = args.listen === undefined ? null : listenAddress(args.listen)
   const program = args.natsServer ?? 'nats-server'
   const version = await checkServer(program)
   const directory = new BusDirectory(busDirectoryOf(stack))
-  const address = args.address ?? (directory.exists ? directory.settings().address : hostname())
+  // Enrolled hosts know the port and the address: a start without the options keeps both.
+  const earlier = directory.exists ? directory.settings() : null
+  const listen = given ?? earlier?.listen ?? listenAddress('0.0.0.0:4222')
+  const address = args.address ?? earlier?.address ?? hostname()
   await directory.prepare({ stack: stack.name, listen, address })
   const log = (line: string) => print(`${line}\n`)
   const ended = new Promise<void>((end) => {

@@ -179,6 +179,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'firewall',
     'gluster_volume',
     'group',
+    'group_logins',
     'hostname',
     'locale',
     'mount',
