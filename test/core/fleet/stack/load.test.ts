@@ -67,6 +67,7 @@ t.test('loads a whole stack', async (t) => {
   t.strictSame(stack.hosts[4], {
     documents: [],
     name: 'web1',
+    transport: 'ssh',
     address: '192.0.2.21',
     port: undefined,
     user: 'admin',
