@@ -245,7 +245,7 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/stack.md > Keep secrets in an encrypted file > 2': compared(secretsReference),
   'docs/stack.md > Environments': compared(stackPart),
   'docs/stack.md > Stack files in TypeScript': elsewhere('test/cli/stack_docs.test.ts'),
-  'docs/logs-and-backups.md > Send logs to a server': attributes(['papertrail']),
+  'docs/logs-and-backups.md > Send logs to a server': elsewhere('test/recipes/papertrail.test.ts'),
   'docs/stack.md > Accounts of people': attributes(['base']),
   'docs/stack.md > Check a stack file': compared(stackProblems),
 

@@ -135,7 +135,7 @@ t.test('the hints about a missing ssh program work', async (t) => {
 t.test('the hints about commands on hosts work', async (t) => {
   const selectable = { name: 'web1' }
   const reached = (sudo: 'none' | 'free') =>
-    ({ selectable, host: {}, target: { user: 'jane' }, open: null, sudo }) as never
+    ({ selectable, host: { transport: 'ssh' }, target: { user: 'jane' }, open: null, sudo }) as never
   const runSleep = (timeout: number) =>
     runCommand(connectionTo(t, shell(), scratch(t)), {
       ...{ words: ['sleep', '1'], account: null, timeout, onOutput: () => undefined },

@@ -101,7 +101,6 @@ t.test('nothing of the system changes', async (t) => {
   const setting = '/proc/sys/vm/swappiness'
   const before = readFileSync(setting, 'utf8')
   const other = before.trim() === '33' ? 34 : 33
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
   const kernel = `sysctl(r, { key: 'vm.swappiness', value: ${other} })`
   const { status, stdout, stderr } = verify(t, `${good}; ${kernel}`, [], ['--keep'])
   t.equal(status, 0, stderr)
@@ -111,5 +110,6 @@ t.test('nothing of the system changes', async (t) => {
   )
   t.equal(readFileSync(setting, 'utf8'), before)
   t.notOk(existsSync('/srv/a'))
-  t.equal(readFileSync('/proc/self/mountinfo', 'utf8'), mounts)
+  // Other tests mount file systems at the same time.
+  t.notMatch(readFileSync('/proc/self/mountinfo', 'utf8'), 'converge-verify-')
 })

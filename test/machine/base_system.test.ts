@@ -82,7 +82,7 @@ t.test('makes accounts that can log in, and expires them', async (t) => {
   t.equal(status, 0, output)
   t.match(part('people'), /^ann\nopsworks\nroot\n4321\nbob\nsudo: a password is required\n2048\n25$/m)
   t.match(part('people again'), /^(nothing to do: \d+ unchanged in .*\s+){2}$/m)
-  t.match(part('one gone'), /group_logins opsworks accounts\.ann: may log in -> expired/)
+  t.match(part('one gone'), /group_logins opsworks without others accounts\.ann: may log in -> expired/)
   t.match(part('one gone'), /account has expired/)
   t.match(part('one gone'), /^bob\nsudo: a password is required\nnotes$/m)
   t.match(part('back'), /^notes$/m)

@@ -1,4 +1,5 @@
 /** Tests which logs the role papertrail sends, and what it writes of its attributes. */
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { attributeSchemas } from '../../attributes/index.ts'
 import { compile } from '../../core/compile/compile.ts'
@@ -43,6 +44,14 @@ t.test('files of the user are added, and may have another tag', async (t) => {
   const watch_files = { '/srv/a b/"x".log': 'a', '/var/log/nginx/error.log': 'web' }
   const text = forwarding(['frontend'], { papertrail: { ...destination, watch_files } })
   t.strictSame(inputs(text), ['web /var/log/nginx/error.log', 'a /srv/a b/\\"x\\".log'])
+})
+
+t.test('the example of docs/logs-and-backups.md is complete', async (t) => {
+  const page = readFileSync(new URL('../../docs/logs-and-backups.md', import.meta.url), 'utf8')
+  const [, example = ''] = /## Send logs to a server\n[\s\S]*?```json\n([\s\S]*?)```/.exec(page) ?? []
+  const text = forwarding(['base'], JSON.parse(example))
+  for (const part of ['Target="logs7.papertrailapp.com"', 'Port="12345"']) t.ok(text.includes(part), part)
+  t.strictSame(inputs(text), ['shop /srv/shop/log/*.log'])
 })
 
 t.test('writes the name of the host and the limits of the queue', async (t) => {
