@@ -1,6 +1,6 @@
 /** Masks unknown secrets by their position in a text: after a name, in a URL, an option or a header. */
 import { namedValues } from './named_values.ts'
-import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
+import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } from './secret_names.ts'
 import {
   loginSchemes,
   patternsAnywhere,
@@ -21,7 +21,8 @@ const endOfKey = /((?:^[^\S\n]*[\w+/=]{16,}[^\S\n]*\n){1,200})(?=[^\S\n]*-----EN
 /** Text at the position of a value that is no secret: nothing, a keyword, a reference to a variable, a login method. */
 const harmless = new RegExp(
   `^["']?(?:${[
-    ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', '\\(sensitive\\)'],
+    ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', 'on', 'off', 'build', 'prod'],
+    ...['\\(sensitive\\)'],
     ...['[$%]\\{(?![^}]*:-)[^}]*\\}', '\\$[A-Z_][A-Z0-9_]*', '%\\([\\w.]+\\)s', '\\{\\{[^}]*\\}\\}', loginSchemes],
   ].join('|')})["']?[,;]?$`,
   'i',
@@ -76,9 +77,12 @@ function patternSpans(text: string, groups: readonly SecretPatternGroup[], ownNa
 function spansOf(text: string, { pattern, value, name }: SecretPattern, ownNames: OwnNames): readonly Span[] {
   return [...text.matchAll(pattern)].flatMap((match) => {
     const secret = match[value] ?? ''
-    if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', ownNames))) return []
+    if (isHarmless(secret)) return []
+    const secretName = name === null ? null : (match[name] ?? '')
+    if (secretName !== null && !hasSecretName(secretName, ownNames)) return []
     const start = match.index + (match[1] ?? '').length
-    return [withoutQuotes(text, { start, end: start + secret.length })]
+    const span = withoutQuotes(text, { start, end: start + secret.length })
+    return secretName !== null && isNumberOfTokens(secretName, text.slice(span.start, span.end)) ? [] : [span]
   })
 }
 

@@ -306,6 +306,8 @@ t.test('leaves text without secrets unchanged', (t) => {
       'INSERT INTO pages (id, title) VALUES (1, 2)',
       'npm config set registry http://h/',
     ],
+    ...['    server_tokens off;', 'server_tokens build;', 'token on', 'password off;', 'token: build', 'token: prod'],
+    ...['tokens: 4096', 'tokens = 4096', '"tokens": 512,', 'tokens 4096', 'TOKENS=128'],
     ...['{"name": "DB_HOST", "value": "db1"}', 'SyntaxError: Unexpected token }', "Unexpected token 'export'"],
   ]
   for (const line of lines) t.equal(new Secrets().maskForeign(line), line)
@@ -332,7 +334,8 @@ t.test('recognizes secret names in any spelling', (t) => {
     PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON tokens API_TOKENS deployTokens`
   const open = `PASSWORD_FILE TOKEN_TTL TOKEN_URL SECRET_NAME PASSWORD_RESET_TIMEOUT AUTH_PASSWORD_VALIDATORS AWS_ACCESS_KEY_ID
     tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger
-    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file`
+    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file
+    server_tokens DESIGN_TOKENS design-tokens themeTokens csrf_tokens`
   for (const name of secrets.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasPluralSecretName('credentials'))
@@ -340,6 +343,12 @@ t.test('recognizes secret names in any spelling', (t) => {
   t.ok(hasPluralSecretName('deploy_tokens'))
   t.notOk(hasPluralSecretName('max_tokens'))
   t.notOk(hasPluralSecretName('token'))
+  t.end()
+})
+
+t.test('masks the items of a list of tokens, also numbers', (t) => {
+  for (const text of ['tokens: [123456]', 'tokens:\n  - 123456', 'tokens: 12345678', 'token: 123456'])
+    t.notMatch(new Secrets().maskForeign(text), '123456', text)
   t.end()
 })
 

@@ -398,7 +398,7 @@ t.test('finds secrets by schema, by name, and inside addresses', async (t) => {
           buildout_cache_archives: [{ url: 'https://x/y.tgz', path: 'shared', password: 'archive' }],
         },
       },
-      our_own: { deep: [{ api_key: 'unknown-key' }], broker: 'redis://:r3dis@host/0' },
+      our_own: { tokens: 40_960, deep: [{ api_key: 'unknown-key' }], broker: 'redis://:r3dis@host/0' },
     }),
   )
   t.strictSame([...secrets].sort(), [
