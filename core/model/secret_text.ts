@@ -1,4 +1,5 @@
 /** Masks unknown secrets by their position in a text: after a name, in a URL, an option or a header. */
+import { insertedSecrets } from './inserted_secrets.ts'
 import { namedValues } from './named_values.ts'
 import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } from './secret_names.ts'
 import {
@@ -47,10 +48,21 @@ function allSpans(text: string, ownNames: OwnNames): readonly Span[] {
 
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
 export function secretsInside(value: string, ownNames: OwnNames = noNames): string[] {
-  const values = allSpans(value, ownNames).flatMap(({ start, end }) =>
-    readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
-  )
+  const values = allSpans(value, ownNames)
+    .filter((span) => !isWordInCode(value, span))
+    .flatMap(({ start, end }) => readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))))
   return [...new Set(values)]
+}
+
+/** Text of a program before a value that it compares with, or passes to a function; not that of a SQL statement. */
+const comparison = /(?:[=!]==?|!?~\*?)\s{0,9}\\{0,8}["'`]?$/
+const call = /(?<!\bset\s{1,9}password\s[^\n=]{0,200}=\s{0,9})\bpassword\s{0,9}\(\s{0,9}\\{0,8}["'`]$/i
+
+/** Decides whether a value is a word in a comparison or a call: masked everywhere, it would garble other texts. */
+function isWordInCode(text: string, { start, end }: Span): boolean {
+  if (!/^=?\s*["'`]?[A-Za-z]+(?:[_ -][A-Za-z]+)*["'`]?$|^=$/.test(text.slice(start, end))) return false
+  const before = text.slice(Math.max(0, start - 300), start)
+  return comparison.test(before) || call.test(before)
 }
 
 function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
@@ -63,6 +75,7 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
     ...keys,
     ...patternSpans(text, patternsInForeignText, ownNames),
     ...values,
+    ...(candidate.test(text) ? insertedSecrets(text, isSecret).map((bounds) => withoutQuotes(text, bounds)) : []),
     ...afterOwnNames(text, names),
   ].filter(({ start, end }) => !isHarmless(text.slice(start, end)))
 }
