@@ -3,7 +3,7 @@ import type { Bounds } from './value_bounds.ts'
 
 /** INSERT INTO table (columns) VALUES; the rows follow. */
 const beforeRows =
-  /\b(?:into|insert)\s{1,20}[^\s()]{1,120}\s{0,20}\(([^()]{1,4000})\)(?:\s{1,20}overriding\s{1,20}\w{1,20}\s{1,20}value)?\s{0,20}values?\s{0,20}(?=\(|row\b|$)/gi
+  /\b(?:into|insert)\s{1,20}[^\s()]{1,120}\s{0,20}\(([^()]{1,4000})\)(?:\s{1,20}overriding\s{1,20}\w{1,20}\s{1,20}value)?\s{0,20}values?\s{0,200}(?=\(|row\b|$)/gi
 const rowStart = /\s{0,200}(?:,\s{0,200})?(?:row\s{0,20})?\(/iy
 const openingQuote = /\\{0,8}["'`]/y
 const placeholder = /^(?:\?|%s|%\(\w+\)s|[:@$]\w+|default|null)$/i

@@ -22,6 +22,7 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   return (line) => {
     const keyLine = maskKeyLine(line)
     if (keyLine !== null) return keyLine
+    if (block.length >= maxBlockLines && isOpenInsert(block[0] ?? '')) dropOldestRow(block)
     const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block)
     if (!isInside) block = isOpening(line) && secretStem.test(line) ? [line] : []
     else block.push(line)
@@ -37,6 +38,12 @@ function isOpening(line: string): boolean {
 
 function isOpenInsert(line: string): boolean {
   return /\b(?:into|insert)\s/i.test(line) && openStatement.test(line)
+}
+
+/** Keeps the names of the columns, because a statement may have any number of rows. */
+function dropOldestRow(block: string[]): void {
+  const row = block.findIndex((line, index) => index > 0 && /^\s*\(/.test(line))
+  if (row > 0) block.splice(row, 1)
 }
 
 function isWithin(line: string, block: readonly string[]): boolean {

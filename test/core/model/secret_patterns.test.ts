@@ -408,6 +408,15 @@ t.test('masks the values of secret columns in the rows of a statement, and no ot
   t.end()
 })
 
+t.test('masks each row of a long statement whose lines arrive one by one', (t) => {
+  for (const head of [['INSERT INTO u (id, password) VALUES'], ['INSERT INTO u (id, password)', 'VALUES']]) {
+    const mask = new Secrets().foreignLineMask()
+    const rows = (value: string) => Array.from({ length: 100 }, (_, id) => `(${id}, '${value}'),`)
+    t.strictSame([...head, ...rows(secret)].map(mask), [...head, ...rows('********')])
+  }
+  t.end()
+})
+
 t.test('does not learn the words of a program in an attribute', (t) => {
   const texts = [
     ...["if (token === 'end')", "if (token == 'end')", "token !== 'end of line'", 'password != "none given"'],
