@@ -41,6 +41,9 @@ const maxShortLocks = 3
 /** Milliseconds between two attempts to lock a host again, at most. */
 const maxRetryPauseMs = 10_000
 
+/** The same after a refused login: programs such as fail2ban block addresses with many of them. */
+const maxLoginPauseMs = 60_000
+
 const beginMarker = 'converge: begins'
 
 /** The answer of the lock script. */
@@ -239,7 +242,8 @@ export class HostConnection {
       // The next command on the host reports any other failure.
       if (this.isClosed || this.isConnected || !retriedCodes.includes(code)) return
       clearTimeout(this.retryTimer)
-      this.retryTimer = setTimeout(() => this.lockAgain(message, Math.min(2 * pause, maxRetryPauseMs)), pause)
+      const maxPauseMs = code === 'AUTH_FAILED' ? maxLoginPauseMs : maxRetryPauseMs
+      this.retryTimer = setTimeout(() => this.lockAgain(message, Math.min(2 * pause, maxPauseMs)), pause)
       this.retryTimer.unref()
     })
   }
