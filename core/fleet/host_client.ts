@@ -103,6 +103,11 @@ export function isDown(error: ConvergeError): boolean {
   return isUnreachable(error) || error.code === 'HOST_LOST'
 }
 
+/** Decides whether a run has begun whose end is unknown. */
+export function isRunLost({ code, cause }: ConvergeError): boolean {
+  return code === 'HOST_LOST' || (code === 'HOST_TAKEN' && cause !== undefined)
+}
+
 /** Decides whether the connection failed before the host did anything: a retry may succeed. */
 export function isUnreachable({ code }: ConvergeError): boolean {
   return ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT'].includes(code)

@@ -45,9 +45,17 @@ export interface ForeignType {
   readonly remedy: string
 }
 
-/** Returns the first attribute that no file could set, because JSON has no values of its type; null for none. */
+/**
+ * Returns the first attribute that no file could set, because JSON has no values of its type; null for none. A schema with
+ * `z.coerce` converts the text or number of a file, and of a union one option is enough.
+ */
 export function foreignType(schema: z.core.$ZodType, path: string): ForeignType | null {
   const { def } = (schema as Schema)._zod
+  if ('coerce' in def && def.coerce === true) return null
+  if (def.type === 'union') {
+    const found = def.options.map((option) => foreignType(option, path))
+    return found.includes(null) ? null : (found[0] ?? null)
+  }
   const remedy = foreignTypes[def.type]
   if (remedy !== undefined) return { path, type: def.type, remedy }
   for (const [part, partPath] of partsOf(schema as Schema, path)) {

@@ -6,7 +6,9 @@ import { keyLineMask } from './secret_text.ts'
 const opening =
   /(?:[:=]\s{0,9}(?:[|>][+-]?\d?[+-]?)?|[[{(]|"""|'''|\\)\s{0,9}$|\b(?:name|key|variable)["']?\s{0,9}[:=]/i
 /** Lines that belong to a block without more indentation than its first line: items, closing brackets, the value of a pair. */
-const blockLine = /^\s*(?:- |[\]})"']|["']?value\b)/i
+const blockLine = /^\s*(?:- |[\]})"']|["']?value\b|values\b)/i
+/** The end of a line of an INSERT statement whose rows continue on the next line. */
+const openStatement = /(?:[),]|\bvalues)\s{0,9}$/i
 /** Lines of a block that are masked together. */
 const maxBlockLines = 40
 
@@ -20,8 +22,9 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   return (line) => {
     const keyLine = maskKeyLine(line)
     if (keyLine !== null) return keyLine
+    if (block.length >= maxBlockLines && isOpenInsert(block[0] ?? '')) dropOldestRow(block)
     const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block)
-    if (!isInside) block = opening.test(line) && secretStem.test(line) ? [line] : []
+    if (!isInside) block = isOpening(line) && secretStem.test(line) ? [line] : []
     else block.push(line)
     if (block.length < 2) return mask(line)
     const masked = mask(block.join('\n')).split('\n')
@@ -29,9 +32,24 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   }
 }
 
+function isOpening(line: string): boolean {
+  return opening.test(line) || isOpenInsert(line)
+}
+
+function isOpenInsert(line: string): boolean {
+  return /\b(?:into|insert)\s/i.test(line) && openStatement.test(line)
+}
+
+/** Keeps the names of the columns, because a statement may have any number of rows. */
+function dropOldestRow(block: string[]): void {
+  const row = block.findIndex((line, index) => index > 0 && /^\s*\(/.test(line))
+  if (row > 0) block.splice(row, 1)
+}
+
 function isWithin(line: string, block: readonly string[]): boolean {
   const first = block[0] ?? ''
   if (block.at(-1)?.endsWith('\\') === true) return true
+  if (isOpenInsert(first) && /^\s*\(/.test(line)) return true
   return line.trim() === '' || indentation(line) > indentation(first) || blockLine.test(line) || /"""|'''/.test(first)
 }
 

@@ -1,4 +1,5 @@
 /** Finds the values of names that sound secret, such as `DB_PASSWORD = …`, in files and output of any language. */
+import { isNumberOfTokens } from './secret_names.ts'
 import { type Bounds, endOfQuoted, endOfWord, indentedBlock, valuesWithin } from './value_bounds.ts'
 
 /** Text between a name and its value: the end of the quotes or brackets around the name, and a sign such as `=`. */
@@ -23,11 +24,18 @@ export function namedValues(text: string, candidate: RegExp, isSecret: (name: st
   for (let match = stem.exec(text); match !== null; match = stem.exec(text)) {
     const { start, end } = wordAround(text, match.index, stem.lastIndex)
     stem.lastIndex = Math.max(end, stem.lastIndex)
-    const values = isSecret(text.slice(start, end)) ? valuesAfter(text, start, end) : []
-    found.push(...values)
+    const name = text.slice(start, end)
+    const values = isSecret(name) ? valuesAfter(text, start, end) : []
+    const [value] = values
+    if (value === undefined || !isNumberOfTokens(name, directValue(text, end, value))) found.push(...values)
     stem.lastIndex = Math.max(stem.lastIndex, ...values.map((value) => value.end))
   }
   return found
+}
+
+/** Returns a value on the line of its name; nothing for one within a list or a block. */
+function directValue(text: string, nameEnd: number, { start, end }: Bounds): string {
+  return /[[{\n]/.test(text.slice(nameEnd, start)) ? '' : text.slice(start, end)
 }
 
 /** Characters that a name may have on each side of the part that was found. */

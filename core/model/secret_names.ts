@@ -39,9 +39,9 @@ const uses = [
 ]
 const useAtEnd = new RegExp(`(?:_?\\d{1,4}|_(?:${uses.join('|')}))$`, 'i')
 
-/** Names of numbers and marks of a text, such as `MAX_TOKENS` and `stop_tokens`. */
-const tokensOfText =
-  /(?:^|_)(?:max|min|num|number|n|count|total|limit|per|stop|special|extra|prompt|completion|input|output|context|cached|reserved|used|new|added|budget)_(?:\w+_)?tokens$/
+/** Names of numbers, marks of a text, and switches, such as `MAX_TOKENS`, `stop_tokens` and `server_tokens` of nginx. */
+const openTokens =
+  /(?:^|_)(?:max|min|num|number|n|count|total|limit|per|stop|special|extra|prompt|completion|input|output|context|cached|reserved|used|new|added|budget|server|design|theme|style|css|color|syntax|csrf|xsrf)_(?:\w+_)?tokens$/
 
 /** Last words of names whose value describes a secret: `TOKEN_URL`, `PASSWORD_MIN_LENGTH`. */
 const about = new Set(
@@ -109,6 +109,11 @@ export function isIdentityName(name: string): boolean {
   return /^(?:user(?:_?name)?|login|name|host(?:name)?|port|e?mail|type|id|url|region|adapter|database)$/i.test(name)
 }
 
+/** Decides whether a value directly below `tokens` is their number, as in the settings of a language model. */
+export function isNumberOfTokens(name: string, value: string): boolean {
+  return /^tokens$/i.test(name) && /^\d{1,7}$/.test(value)
+}
+
 function soundsSecret(name: string): boolean {
   if (/^(?:old)?pwd$/i.test(name)) return name === 'pwd' || name === 'Pwd'
   // A word of sudoers: its value is a command.
@@ -125,7 +130,7 @@ function endsSecret(base: string): boolean {
   const lower = base.toLowerCase()
   if (suffixes.some((suffix) => lower.length > suffix.length && lower.endsWith(suffix))) return true
   if (joined.test(lower)) return true
-  if (tokensOfText.test(lower)) return false
+  if (openTokens.test(lower)) return false
   return endings.some((ending) => lower.endsWith(ending) && startsWord(lower, lower.length - ending.length))
 }
 

@@ -70,7 +70,10 @@ const inHeaders: readonly SecretPattern[] = [
   always(`(\\bbearer\\s+)((?=[^\\s"']*\\d)[\\w.~+/=-]{12,})`, 'gi'),
   // user:password in base64
   always(`(\\b[Bb](?:asic|ASIC)\\s+)((?=[\\w+/]*[A-Z])(?=[\\w+/]*(?:\\d|=))[\\w+/]{8,}={0,2})`),
-  always(`(["']auth["']\\s{0,9}:\\s{0,9}["'])((?=[^"']*(?:\\d|=))[\\w+/]{8,}={0,2})(?=["'])`),
+  // user:password in base64, as docker stores it; not the name of a method, such as scramsha256
+  always(
+    `(["']auth["']\\s{0,9}:\\s{0,9}["'])((?=[\\w+/]{8,}={1,2}["']|(?=[^"']*[a-z])(?=[^"']*[A-Z])[^"']*\\d)[\\w+/]{8,}={0,2})(?=["'])`,
+  ),
 ]
 
 const percent = '%(?:25){0,3}'
@@ -152,8 +155,8 @@ const inCommands: readonly SecretPattern[] = [
   `((?:ipmitool|mosquitto_\\w+)\\b${within}-P[= ]?)${argument}`,
   `(snmp\\w+\\b${within}-[cAX] ?)${argument}`,
   `(ldappasswd\\b${within}-[sa] ?)${argument}`,
-  `(echo\\s+(?:-\\w+\\s+)?["']?[^\\s:"'|]+:)([^\\s"'|]+)(?=[^\\n|]*\\|[^\\n|]*chpasswd)`,
-  `((?:echo|printf)\\s+(?:-\\w+\\s+)?(?:["']?%s(?:\\\\n)?["']?\\s+)?)(${quoted}|[^\\s"'|]+)(?=\\s*\\|[^\\n|]*(?:--password-stdin|--passphrase-fd|--stdin|\\s-S\\b))`,
+  `(echo\\s+(?:-\\w+\\s+)?["']?[^\\s:"'|]{1,300}:)([^\\s"'|]{1,300})(?=[^\\n|]{0,300}\\|[^\\n|]{0,300}chpasswd)`,
+  `((?:echo|printf)\\s+(?:-\\w+\\s+)?(?:["']?%s(?:\\\\n)?["']?\\s+)?)(${quoted}|[^\\s"'|]+)(?=\\s{0,300}\\|[^\\n|]{0,300}(?:--password-stdin|--passphrase-fd|--stdin|\\s-S\\b))`,
 ].map((source) => always(`(?<![\\w.-])${source}`.replace('(?<![\\w.-])(', '((?<![\\w.-])')))
 
 const text = `([^<]+|<!\\[CDATA\\[[^\\]]*\\]\\]>)(?=<)`
@@ -224,10 +227,6 @@ const elsewhere: readonly SecretPattern[] = [
   always(`(\\bpassword\\s{0,9}\\(\\s{0,9})(${quoted})`, 'gi'),
   always(`(\\bset\\s+password\\s+for\\s[^\\n=]{1,200}=\\s{0,9})(${quoted})`, 'gi'),
   always(`(\\bidentified\\s+(?:with|via)\\s+\\S{1,80}\\s+(?:by|as|using)\\s+)(${quoted})`, 'gi'),
-  // INSERT INTO x (a, NAME) VALUES ('a', 'value')
-  byName(
-    `(\\binto\\s[^(\\n]{1,100}\\([^()\\n]{0,400}?(?<![\\w.-])(${candidateName})[^()\\n]{0,400}\\)\\s{0,9}values\\s{0,9}\\()([^\\n;]+)`,
-  ),
 ]
 
 /** In files of the host, in the output of commands, and in attributes that hold a text of their own. */

@@ -1,6 +1,7 @@
 /** Masks unknown secrets by their position in a text: after a name, in a URL, an option or a header. */
+import { insertedSecrets } from './inserted_secrets.ts'
 import { namedValues } from './named_values.ts'
-import { hasSecretName, noNames, type OwnNames, secretStem } from './secret_names.ts'
+import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } from './secret_names.ts'
 import {
   loginSchemes,
   patternsAnywhere,
@@ -21,7 +22,8 @@ const endOfKey = /((?:^[^\S\n]*[\w+/=]{16,}[^\S\n]*\n){1,200})(?=[^\S\n]*-----EN
 /** Text at the position of a value that is no secret: nothing, a keyword, a reference to a variable, a login method. */
 const harmless = new RegExp(
   `^["']?(?:${[
-    ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', '\\(sensitive\\)'],
+    ...['', '\\*{8}', 'true', 'false', 'null', 'none', 'nil', 'undefined', 'yes', 'no', 'on', 'off', 'build', 'prod'],
+    ...['\\(sensitive\\)'],
     ...['[$%]\\{(?![^}]*:-)[^}]*\\}', '\\$[A-Z_][A-Z0-9_]*', '%\\([\\w.]+\\)s', '\\{\\{[^}]*\\}\\}', loginSchemes],
   ].join('|')})["']?[,;]?$`,
   'i',
@@ -46,10 +48,21 @@ function allSpans(text: string, ownNames: OwnNames): readonly Span[] {
 
 /** The secret parts of a value that has a form of its own, such as a URL, a command or a configuration file. */
 export function secretsInside(value: string, ownNames: OwnNames = noNames): string[] {
-  const values = allSpans(value, ownNames).flatMap(({ start, end }) =>
-    readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))),
-  )
+  const values = allSpans(value, ownNames)
+    .filter((span) => !isWordInCode(value, span))
+    .flatMap(({ start, end }) => readings(value.slice(start, end), /["']/.test(value.charAt(start - 1))))
   return [...new Set(values)]
+}
+
+/** Text of a program before a value that it compares with, or passes to a function; not that of a SQL statement. */
+const comparison = /(?:[=!]==?|!?~\*?)\s{0,9}\\{0,8}["'`]?$/
+const call = /(?<!\bset\s{1,9}password\s[^\n=]{0,200}=\s{0,9})\bpassword\s{0,9}\(\s{0,9}\\{0,8}["'`]$/i
+
+/** Decides whether a value is a word in a comparison or a call: masked everywhere, it would garble other texts. */
+function isWordInCode(text: string, { start, end }: Span): boolean {
+  if (!/^=?\s*["'`]?[A-Za-z]+(?:[_ -][A-Za-z]+)*["'`]?$|^=$/.test(text.slice(start, end))) return false
+  const before = text.slice(Math.max(0, start - 300), start)
+  return comparison.test(before) || call.test(before)
 }
 
 function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
@@ -62,6 +75,7 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
     ...keys,
     ...patternSpans(text, patternsInForeignText, ownNames),
     ...values,
+    ...(candidate.test(text) ? insertedSecrets(text, isSecret).map((bounds) => withoutQuotes(text, bounds)) : []),
     ...afterOwnNames(text, names),
   ].filter(({ start, end }) => !isHarmless(text.slice(start, end)))
 }
@@ -76,9 +90,12 @@ function patternSpans(text: string, groups: readonly SecretPatternGroup[], ownNa
 function spansOf(text: string, { pattern, value, name }: SecretPattern, ownNames: OwnNames): readonly Span[] {
   return [...text.matchAll(pattern)].flatMap((match) => {
     const secret = match[value] ?? ''
-    if (isHarmless(secret) || (name !== null && !hasSecretName(match[name] ?? '', ownNames))) return []
+    if (isHarmless(secret)) return []
+    const secretName = name === null ? null : (match[name] ?? '')
+    if (secretName !== null && !hasSecretName(secretName, ownNames)) return []
     const start = match.index + (match[1] ?? '').length
-    return [withoutQuotes(text, { start, end: start + secret.length })]
+    const span = withoutQuotes(text, { start, end: start + secret.length })
+    return secretName !== null && isNumberOfTokens(secretName, text.slice(span.start, span.end)) ? [] : [span]
   })
 }
 

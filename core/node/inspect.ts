@@ -2,7 +2,14 @@
 import { distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { isComparable } from '../model/nearest.ts'
-import { hasPluralSecretName, hasSecretName, isIdentityName, noNames, type OwnNames } from '../model/secret_names.ts'
+import {
+  hasPluralSecretName,
+  hasSecretName,
+  isIdentityName,
+  isNumberOfTokens,
+  noNames,
+  type OwnNames,
+} from '../model/secret_names.ts'
 import { secretsInside } from '../model/secret_text.ts'
 import { bare, childSchema, knownKeys, type Schemas } from './notes.ts'
 import { formatPath, type KeyPath } from './path.ts'
@@ -155,6 +162,7 @@ function isDeclared(schema: Schema | undefined): boolean {
 /** A list below a secret name holds secrets; an object does where the name stands for several, such as `credentials`. */
 function isNamedSecret(key: string, child: unknown, ownNames: OwnNames): boolean {
   if (!hasSecretName(key, ownNames)) return false
+  if (typeof child === 'number' && isNumberOfTokens(key, String(child))) return false
   return typeof child !== 'object' || Array.isArray(child) || hasPluralSecretName(key)
 }
 

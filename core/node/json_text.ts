@@ -120,12 +120,14 @@ export function parseJson(source: string): ParsedText {
 export const requiresSpelling = (written: string, value = Number(written)) =>
   !Number.isSafeInteger(value) || String(value) !== written
 
+export const hasLeadingZero = (written: string): boolean => /^[-+]?0\d/.test(written)
+
 /**
  * Decides whether a number is infinite, not a number, or a different integer from the one in the file. A leading zero
  * counts: such digits are a mode or an identifier, and other readers of YAML take them as octal.
  */
 export function isInexact(written: string): boolean {
-  if (/^[-+]?0\d/.test(written)) return true
+  if (hasLeadingZero(written)) return true
   if (!Number.isFinite(Number(written))) return true
   return /^-?\d+$/.test(written) && BigInt(written) !== BigInt(Number(written))
 }

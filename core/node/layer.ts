@@ -11,7 +11,14 @@ export type LayerKind = (typeof layerKinds)[number]
 
 /** A mistake in the input that does not prevent a run. */
 export interface NodeWarning {
-  readonly code: 'UNKNOWN_KEY' | 'DUPLICATE_KEY' | 'UNSAFE_KEY' | 'EMPTY_LAYER' | 'SHARED_ADDRESS' | 'NO_EFFECT'
+  readonly code:
+    | 'UNKNOWN_KEY'
+    | 'DUPLICATE_KEY'
+    | 'UNSAFE_KEY'
+    | 'EMPTY_LAYER'
+    | 'SHARED_ADDRESS'
+    | 'NO_EFFECT'
+    | 'NUMBER_AS_TEXT'
   readonly message: string
   readonly path: string
   /** Advice for the user, in the imperative. */

@@ -146,6 +146,14 @@ export function isVerbatim(schemas: Schemas, path: KeyPath): boolean {
   return schema !== undefined && bare(schema).notes.verbatim === true
 }
 
+/** Returns the type of zod at a path, such as `number`; undefined where the schemas do not have the path. */
+export function typeAt(schemas: Schemas, path: KeyPath): string | undefined {
+  const [top = '', ...rest] = path
+  let schema = childOf(schemas, top) as Schema | undefined
+  for (const key of rest) schema = schema && childSchema(schema, key)
+  return schema && bare(schema).schema._zod.def.type
+}
+
 /** Returns the key paths of all sensitive attributes; `*` stands for any key or index. */
 export function sensitivePathsOf(schemas: Schemas): readonly KeyPath[] {
   const found: KeyPath[] = []

@@ -55,12 +55,20 @@ export async function runThisHost<N>(
 
 const needsSchema = z.object({
   time: z.string().optional(),
-  needs: z.array(z.object({ what: z.string(), status: z.string(), detail: z.string(), remedy: z.string().optional() })),
+  needs: z.array(
+    z.object({
+      what: z.string(),
+      status: z.string(),
+      met: z.boolean().optional(),
+      detail: z.string(),
+      remedy: z.string().optional(),
+    }),
+  ),
 })
 
 type Answer = z.infer<typeof needsSchema>
 
-function answerOf({ stdout }: CommandResult): Answer | null {
+function answerOf({ stdout }: Pick<CommandResult, 'stdout'>): Answer | null {
   try {
     const parsed = needsSchema.safeParse(JSON.parse(stdout))
     return parsed.success ? parsed.data : null
@@ -70,7 +78,8 @@ function answerOf({ stdout }: CommandResult): Answer | null {
   }
 }
 
-function needsIn(result: CommandResult): Answer['needs'] | null {
+/** Returns the checks in the answer of doctor; null where it sent none. */
+export function needsIn(result: Pick<CommandResult, 'stdout'>): Answer['needs'] | null {
   return answerOf(result)?.needs ?? null
 }
 

@@ -41,13 +41,19 @@ const maxShortLocks = 3
 /** Milliseconds between two attempts to lock a host again, at most. */
 const maxRetryPauseMs = 10_000
 
+/** The same after a refused login: programs such as fail2ban block addresses with many of them. */
+const maxLoginPauseMs = 60_000
+
 const beginMarker = 'converge: begins'
 
 /** The answer of the lock script. */
 const lockAnswer = /^(?:held|busy\n(?<holder>.*))\n/m
 
-/** The rollout that ran something on the host last, and its operator, before the answer of the lock script. */
-const lastRunAnswer = /^ran (?<rollout>\S+) (?<operator>.*)$/m
+/**
+ * The run that was started on the host last, and its operator, before the answer of the lock script. Earlier versions wrote
+ * the name of the rollout in place of that of the run.
+ */
+const lastRunAnswer = /^ran (?<run>\S+) (?<operator>.*)\n\nheld$/m
 
 interface LockSession {
   readonly transport: SshTransport
@@ -64,8 +70,12 @@ export class HostConnection {
   private isLocking = false
   private shortLocks = 0
   private isClosed = false
-  /** The rollout that ran something last when this one first locked the host; undefined before. */
+  /** The last run on the host when this rollout first locked it; undefined before. */
   private runBeforeLock: string | null | undefined
+  /** The runs that this side starts. */
+  private readonly ownRuns = new Set<string>()
+  /** Number of commands that wait for a connection. */
+  private waitingCommands = 0
   /** Why nothing more may run: another rollout was on the host while it was not locked. */
   private refusal: ConvergeError | null = null
   private retryTimer: NodeJS.Timeout | undefined
@@ -79,7 +89,7 @@ export class HostConnection {
   /** @throws CONNECT_FAILED and the like; HOST_HELD */
   async connect(takeLock: boolean): Promise<void> {
     this.isLocking = takeLock
-    await this.connectedTransport()
+    await this.transportForCommand()
   }
 
   get limits(): AnswerLimits {
@@ -118,7 +128,12 @@ export class HostConnection {
   }
 
   async runScript(script: string, args: readonly string[]): Promise<StartedScript> {
-    return this.startScript(await this.connectedTransport(), script, args)
+    return this.startScript(await this.transportForCommand(), script, args)
+  }
+
+  /** Records that this side starts a run, which may have begun on the host although its start was not reported. */
+  addOwnRun(run: string): void {
+    this.ownRuns.add(run)
   }
 
   /**
@@ -170,6 +185,15 @@ export class HostConnection {
     return sudoRefusal(this.options.sudo, code, started)
   }
 
+  private async transportForCommand(): Promise<SshTransport> {
+    this.waitingCommands++
+    try {
+      return await this.connectedTransport()
+    } finally {
+      this.waitingCommands--
+    }
+  }
+
   private connectedTransport(): Promise<SshTransport> {
     if (this.isClosed) return Promise.reject(closedHere())
     if (this.transport !== null) return Promise.resolve(this.transport)
@@ -203,19 +227,23 @@ export class HostConnection {
       this.unlockedTransport = null
     }
     this.transport = wire
+    clearTimeout(this.retryTimer)
     if (this.isLocking) this.options.connection?.('back', '')
     return wire
   }
 
   /** Locks a host that waits again at once, before another rollout does. */
   private lockAgain(why: string, pause = retryPauseMs): void {
-    if (this.isClosed || this.refusal !== null) return
+    clearTimeout(this.retryTimer)
+    if (this.isClosed || this.isConnected || this.refusal !== null) return
     this.options.connection?.('lost', why)
     this.connectedTransport().catch((thrown: unknown) => {
       const { code, message } = asConvergeError(thrown)
       // The next command on the host reports any other failure.
-      if (this.isClosed || !retriedCodes.includes(code)) return
-      this.retryTimer = setTimeout(() => this.lockAgain(message, Math.min(2 * pause, maxRetryPauseMs)), pause)
+      if (this.isClosed || this.isConnected || !retriedCodes.includes(code)) return
+      clearTimeout(this.retryTimer)
+      const maxPauseMs = code === 'AUTH_FAILED' ? maxLoginPauseMs : maxRetryPauseMs
+      this.retryTimer = setTimeout(() => this.lockAgain(message, Math.min(2 * pause, maxPauseMs)), pause)
       this.retryTimer.unref()
     })
   }
@@ -269,7 +297,8 @@ export class HostConnection {
       throw await this.startFailure(started, `cannot write the lock of the rollout in ${this.state} on ${name}`)
     }
     if (holder?.endsWith(`, ${what}`)) throw sameHostTwice()
-    if (this.runBeforeLock !== undefined) throw this.refuse('locked', holder)
+    // A rollout that waits for other hosts locks this one for a moment: only a command on the host cannot wait for it.
+    if (this.runBeforeLock !== undefined && this.waitingCommands > 0) throw this.refuse('locked', holder)
     throw new ConvergeError(`locked by another rollout: ${holder}`, {
       code: 'HOST_HELD',
       hint: 'add --wait to begin when it has ended; a rollout that lost its operator releases the host within a minute',
@@ -277,13 +306,13 @@ export class HostConnection {
   }
 
   /**
-   * Compares the last rollout on the host with the one that was the last when this one first locked it.
+   * Compares the last run on the host with the one that was the last when this rollout first locked it.
    * @throws HOST_TAKEN
    */
   private refuseAfterOther(process: RemoteProcess, output: string): void {
-    const { rollout = null, operator } = lastRunAnswer.exec(output)?.groups ?? {}
-    if (this.runBeforeLock === undefined) this.runBeforeLock = rollout
-    if (rollout === null || rollout === this.runBeforeLock || rollout === this.options.rollout) return
+    const { run = null, operator } = lastRunAnswer.exec(output)?.groups ?? {}
+    if (this.runBeforeLock === undefined) this.runBeforeLock = run
+    if (run === null || run === this.runBeforeLock || this.ownRuns.has(run)) return
     process.stdin.end()
     process.close()
     throw this.refuse('changed', operator)
@@ -309,8 +338,11 @@ export class HostConnection {
   }
 }
 
-/** Failures after which the host may answer a later attempt. */
-const retriedCodes = ['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT']
+/** Failures after which a later attempt may lock the host: it boots, or another rollout ends. */
+const retriedCodes = [
+  ...['CONNECT_FAILED', 'CONNECTION_LOST', 'HOST_SILENT', 'AUTH_FAILED', 'SHELL_ENDED', 'REMOTE_FAILED'],
+  'HOST_HELD',
+]
 
 const lockLost = (name: string) =>
   new ConvergeError(`the lock of the rollout on ${name} ended ${maxShortLocks} times within moments`, {

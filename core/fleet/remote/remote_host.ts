@@ -80,6 +80,7 @@ export class RemoteHost implements HostClient {
   async run(request: RunRequest, onEvent: (event: RunEvent) => void): Promise<RunResult> {
     const run = `${this.options.rollout}-${randomBytes(4).toString('hex')}`
     const running = new ActiveRun(run)
+    if (!request.isDryRun) this.connection.addOwnRun(run)
     this.running = running
     try {
       return await this.runUnder(running, request, (event) => {
@@ -122,7 +123,7 @@ export class RemoteHost implements HostClient {
         run,
         requiredDirectories.map(({ directory }) => directory).join('\n'),
         ...persistArguments(this.persistedRun(request, inputs, requiredDirectories)),
-        request.isDryRun ? '' : `${this.options.rollout} ${this.connection.describe()}`,
+        request.isDryRun ? '' : `${run} ${this.connection.describe()}`,
         ...call,
       ])
     const mayRepeat = () => !events.isStarted && !running.isInterrupted && !this.connection.closed

@@ -38,6 +38,17 @@ export const lostHost = (host: string, last: ConvergeError) =>
     cause: last,
   })
 
+/**
+ * Builds the error for a run that cannot be followed further. Its cause shows that the run may have changed the host.
+ * @param taken why nothing more may run on the host
+ */
+export const takenHost = (taken: ConvergeError) =>
+  new ConvergeError(`the end of the run is unknown: ${taken.message}`, {
+    code: 'HOST_TAKEN',
+    hint: taken.hint,
+    cause: taken,
+  })
+
 /** @param state `stopped` by a signal, or `disk`: the process waits for a disk */
 export const stoppedRun = (state: string, pid: string, seconds: number) =>
   new ConvergeError(

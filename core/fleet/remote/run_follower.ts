@@ -4,7 +4,7 @@ import { waitForEnd, withDeadline } from './answer_deadline.ts'
 import type { RunEventStream } from './event_stream.ts'
 import type { HostConnection } from './host_connection.ts'
 import { retryPauseMs } from './reconnect.ts'
-import { lostHost } from './run_failures.ts'
+import { lostHost, takenHost } from './run_failures.ts'
 import { followScript, runStateScript } from './scripts.ts'
 import { SilenceWatch } from './silence_watch.ts'
 import type { RemoteProcess } from './ssh_transport.ts'
@@ -36,7 +36,7 @@ export class RunFollower {
    * Follows a run until it ends.
    * @param started the process of the start script
    * @returns the missing items of the host, `silent` where the run was not started, null at its end
-   * @throws HOST_LOST where the host stays unreachable
+   * @throws HOST_LOST where the host stays unreachable, HOST_TAKEN where another rollout has it
    */
   async follow(started: RemoteProcess): Promise<null | 'silent' | string[]> {
     const { events } = this
@@ -122,8 +122,7 @@ export class RunFollower {
       } catch (thrown) {
         last = asConvergeError(thrown)
         if (last.code === 'HOST_SILENT') this.connection.reset()
-        // The run may have changed the host before another rollout locked it.
-        if (last.code === 'HOST_TAKEN') break
+        if (last.code === 'HOST_TAKEN') throw takenHost(last)
         if (!isConnectionLoss(last)) throw last
       }
     }

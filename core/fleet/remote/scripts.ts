@@ -78,7 +78,7 @@ exec "$@"
  * Starts a run that outlives the connection, and follows its events. Prints, as its first line, `{"missing": [...]}`
  * and ends where an upload is required first, else `{"started": "<run>"}`.
  * $1 the engine's own files, $2 directory of runs, $3 name of the run, $4 required directories, by lines; $5 keepScript
- * for a run that succeeds, or nothing, $6 to $8 its last arguments; $9 the rollout and its operator, for the lock script,
+ * for a run that succeeds, or nothing, $6 to $8 its last arguments; $9 the run and its operator, for the lock script,
  * or nothing for a run that changes nothing; then the command
  */
 export const startScript = `
@@ -163,7 +163,7 @@ true
 
 /**
  * Locks the host for one rollout while standard input stays open and signs of life arrive. Prints `held`, after a line
- * `ran ROLLOUT OPERATOR` for the rollout that ran something on the host last; or `busy` and the lock holder.
+ * `ran RUN OPERATOR` for the run that was started on the host last; or `busy` and the lock holder.
  * $1 state directory of the fleet, $2 name of the rollout, $3 the lock holder, for other operators
  */
 export const lockScript = `${isRunningPart}

@@ -306,6 +306,8 @@ t.test('leaves text without secrets unchanged', (t) => {
       'INSERT INTO pages (id, title) VALUES (1, 2)',
       'npm config set registry http://h/',
     ],
+    ...['    server_tokens off;', 'server_tokens build;', 'token on', 'password off;', 'token: build', 'token: prod'],
+    ...['tokens: 4096', 'tokens = 4096', '"tokens": 512,', 'tokens 4096', 'TOKENS=128'],
     ...['{"name": "DB_HOST", "value": "db1"}', 'SyntaxError: Unexpected token }', "Unexpected token 'export'"],
   ]
   for (const line of lines) t.equal(new Secrets().maskForeign(line), line)
@@ -332,7 +334,8 @@ t.test('recognizes secret names in any spelling', (t) => {
     PASSWORD_HASH wifi_psk kennwort ERLANG_COOKIE SLACK_WEBHOOK_URL htpasswd GOOGLE_APPLICATION_CREDENTIALS_JSON tokens API_TOKENS deployTokens`
   const open = `PASSWORD_FILE TOKEN_TTL TOKEN_URL SECRET_NAME PASSWORD_RESET_TIMEOUT AUTH_PASSWORD_VALIDATORS AWS_ACCESS_KEY_ID
     tokenizer author monkey primary_key password_validation.py enable_auth passwordless SECRETS_DIR COOKIE_DOMAIN passenger
-    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file`
+    MAX_TOKENS max_new_tokens maxOutputTokens stop_tokens special-tokens TOKENS_PER_MINUTE tokens_file
+    server_tokens DESIGN_TOKENS design-tokens themeTokens csrf_tokens`
   for (const name of secrets.split(/\s+/)) t.ok(hasSecretName(name), name)
   for (const name of open.split(/\s+/)) t.notOk(hasSecretName(name), name)
   t.ok(hasPluralSecretName('credentials'))
@@ -340,6 +343,112 @@ t.test('recognizes secret names in any spelling', (t) => {
   t.ok(hasPluralSecretName('deploy_tokens'))
   t.notOk(hasPluralSecretName('max_tokens'))
   t.notOk(hasPluralSecretName('token'))
+  t.end()
+})
+
+t.test('masks the items of a list of tokens, also numbers', (t) => {
+  for (const text of ['tokens: [123456]', 'tokens:\n  - 123456', 'tokens: 12345678', 'token: 123456'])
+    t.notMatch(new Secrets().maskForeign(text), '123456', text)
+  t.end()
+})
+
+t.test('masks the values of secret columns in the rows of a statement, and no other column', (t) => {
+  const statements = [
+    [
+      "INSERT INTO users (author_id, password) VALUES (1, '§')",
+      "INSERT INTO users (author_id, password) VALUES (1, '********')",
+    ],
+    [
+      "INSERT INTO u (password, id) VALUES ('§', 7), ('§', 8);",
+      "INSERT INTO u (password, id) VALUES ('********', 7), ('********', 8);",
+    ],
+    [
+      "insert into u (id, `password`, token, name)\nvalues\n  (1, '§', \"§\", 'Ann'),\n  (2, '§', NULL, 'Bob');\nSELECT 1;",
+      "insert into u (id, `password`, token, name)\nvalues\n  (1, '********', \"********\", 'Ann'),\n  (2, '********', NULL, 'Bob');\nSELECT 1;",
+    ],
+    [
+      "INSERT INTO u (name, password) VALUES ('a; (b), ''c''', 'x;§'), ('d', '§''§')",
+      "INSERT INTO u (name, password) VALUES ('a; (b), ''c''', '********'), ('d', '********')",
+    ],
+    [
+      "INSERT INTO u (name, password) VALUES ('a\\'b, c', '§')",
+      "INSERT INTO u (name, password) VALUES ('a\\'b, c', '********')",
+    ],
+    [
+      'x = "INSERT INTO u (name, password) VALUES (\\"a\\", \\"§\\")"',
+      'x = "INSERT INTO u (name, password) VALUES (\\"a\\", \\"********\\")"',
+    ],
+    [
+      "INSERT INTO u (password, name) VALUES (crypt('§', gen_salt('bf')), lower('Ann'))",
+      /^INSERT INTO u \(password, name\) VALUES \(crypt\('\*{8}', gen_salt\('bf'\)\), lower\('Ann'\)\)$/,
+    ],
+    [
+      'INSERT INTO u (id, password) VALUES (?, ?), (%s, %s), (:id, :password), ($1, $2)',
+      'INSERT INTO u (id, password) VALUES (?, ?), (%s, %s), (:id, :password), ($1, $2)',
+    ],
+    [
+      "INSERT INTO u (password, name) VALUES (§, 'Ann') -- new",
+      "INSERT INTO u (password, name) VALUES (********, 'Ann') -- new",
+    ],
+    ["INSERT INTO u (id, password) VALUES (1, '§", "INSERT INTO u (id, password) VALUES (1, '********"],
+  ] as const
+  for (const [statement, masked] of statements) {
+    const text = statement.replaceAll('§', secret)
+    const result = new Secrets().maskForeign(text)
+    t[typeof masked === 'string' ? 'equal' : 'match'](result, masked as string, text)
+    const mask = new Secrets().foreignLineMask()
+    t.notMatch(text.split('\n').map(mask).join('\n'), secret, `${text}: line by line`)
+  }
+  t.strictSame(secretsInside("INSERT INTO u (id, password) VALUES (1, digest('correcthorse', 'sha256'))"), [
+    'correcthorse',
+  ])
+  const mask = new Secrets().foreignLineMask()
+  const lines = ['INSERT INTO u (id, password) VALUES', `(1, '${secret}'),`, `(2, '${secret}');`, "(3, 'a')"]
+  t.strictSame(lines.map(mask), [lines[0], "(1, '********'),", "(2, '********');", "(3, 'a')"])
+  t.end()
+})
+
+t.test('masks each row of a long statement whose lines arrive one by one', (t) => {
+  for (const head of [['INSERT INTO u (id, password) VALUES'], ['INSERT INTO u (id, password)', 'VALUES']]) {
+    const mask = new Secrets().foreignLineMask()
+    const rows = (value: string) => Array.from({ length: 100 }, (_, id) => `(${id}, '${value}'),`)
+    t.strictSame([...head, ...rows(secret)].map(mask), [...head, ...rows('********')])
+  }
+  t.end()
+})
+
+t.test('does not learn the words of a program in an attribute', (t) => {
+  const texts = [
+    ...["if (token === 'end')", "if (token == 'end')", "token !== 'end of line'", 'password != "none given"'],
+    ...[
+      "password('field')",
+      "form.password( 'field' )",
+      '"auth": "scramsha256"',
+      '"auth": "ScramSha"',
+      '"auth": "required"',
+    ],
+  ]
+  for (const text of texts) t.strictSame(secretsInside(text), [], text)
+  t.strictSame(secretsInside(`if (token === '${secret}')`), [secret])
+  t.strictSame(secretsInside("SET PASSWORD FOR 'a'@'h' = PASSWORD('correcthorse')"), ['correcthorse'])
+  t.strictSame(secretsInside('"auth": "YW5uOmNvcnJlY3Q="'), ['YW5uOmNvcnJlY3Q='])
+  t.strictSame(secretsInside('"auth": "YW5uOmNvcnJlY3Q5"'), ['YW5uOmNvcnJlY3Q5'])
+  t.end()
+})
+
+t.test('masks lines of a megabyte: their time grows with their length', (t) => {
+  const size = 1_000_000
+  const repeated = (part: string) => part.repeat(Math.ceil(size / part.length))
+  const harmlessLines = [
+    ...[`chpasswd ${repeated('echo a:b ')}`, `chpasswd echo a:${'x'.repeat(size)}`, `a -x ${repeated('printf %s x ')}`],
+    ...[repeated('into x (password) values '), repeated('insert into x (password, ')],
+    ...[repeated('INSERT INTO x (id, title) VALUES (1, 2) ')],
+  ]
+  for (const line of harmlessLines) t.ok(new Secrets().maskForeign(line) === line, line.slice(0, 40))
+  const rows = repeated(`(1, '${secret}'), `)
+  const masked = new Secrets().maskForeign(`INSERT INTO x (id, password) VALUES ${rows}`)
+  t.equal(masked.split("(1, '********'), ").length, rows.split(secret).length)
+  t.notMatch(new Secrets().maskForeign(`echo 'ann:${secret}' ${'x'.repeat(200)} | chpasswd`), secret)
   t.end()
 })
 

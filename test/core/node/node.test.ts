@@ -1,6 +1,7 @@
 /** Tests the node: order of layers, facts, patches, secrets, and the origin of each value. */
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
+import * as z from 'zod'
 import { type Attributes, attributeSchemas, foreignKeys } from '../../../attributes/index.ts'
 import { environmentLayer } from '../../../core/node/environment.ts'
 import { explain, shownAttributes } from '../../../core/node/explain.ts'
@@ -272,6 +273,30 @@ t.test('a number that would change keeps the text of the file, also below an unk
   t.equal(typed.attributes.converge.frontend.http_port, 80)
 })
 
+t.test(
+  'a number with a leading zero stays a number where one is expected, and is a text with a warning elsewhere',
+  async (t) => {
+    const text = 'shop: { retries: 05, code: 007, ratio: 00.5 }\nown:\n  retries: 05\n  codes: [007, 7]\n'
+    const schemas = {
+      ...attributeSchemas,
+      shop: z.object({ retries: z.number().int().default(1), code: z.string(), ratio: z.number() }),
+    }
+    const layer = await parseLayer({ text, file: 'a.yaml', kind: 'stack' })
+    const { attributes, warnings } = buildNode({ layers: [layer], facts, schemas, foreignKeys: ['own'] })
+    t.strictSame(attributes.shop, { retries: 5, code: '007', ratio: 0.5 })
+    t.strictSame((attributes as unknown as Record<string, unknown>).own, { retries: '05', codes: ['007', 7] })
+    t.strictSame(warnings, [
+      {
+        code: 'NUMBER_AS_TEXT',
+        message: 'own.retries is the text "05", because a number has no leading zero (and 1 more such value)',
+        path: 'own.retries',
+        hint: 'write it in quotes if it is a text, and without the zero if it is a number',
+        source: { file: 'a.yaml', line: 3, column: 12 },
+      },
+    ])
+  },
+)
+
 t.test('warns about a duplicate key', async (t) => {
   const text = '{"deploy": {"a": {"user": "x"},\n "b": {"note": "\\"deploy\\": 1"},\n "a": {"user": "y"}}}'
   const { warnings, value } = await parseLayer({ text, file: 'custom.json', kind: 'stack' })
@@ -398,7 +423,7 @@ t.test('finds secrets by schema, by name, and inside addresses', async (t) => {
           buildout_cache_archives: [{ url: 'https://x/y.tgz', path: 'shared', password: 'archive' }],
         },
       },
-      our_own: { deep: [{ api_key: 'unknown-key' }], broker: 'redis://:r3dis@host/0' },
+      our_own: { tokens: 40_960, deep: [{ api_key: 'unknown-key' }], broker: 'redis://:r3dis@host/0' },
     }),
   )
   t.strictSame([...secrets].sort(), [

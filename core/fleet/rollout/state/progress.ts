@@ -2,6 +2,7 @@
 import type { ConvergeError } from '../../../model/errors.ts'
 import type { Counts, FailureReport, RunReport } from '../../../report/events.ts'
 import { type AppReleases, currentReleases } from '../../host_answers.ts'
+import { isRunLost } from '../../host_client.ts'
 import { changesBetween } from '../../planning/release_changes.ts'
 import type {
   CurrentRelease,
@@ -163,7 +164,7 @@ export class RolloutProgress {
   }
 
   failPhase(host: string, phase: Phase, error: ConvergeError, startedAt = this.clock()): void {
-    const isLost = error.code === 'HOST_LOST'
+    const isLost = isRunLost(error)
     if (isLost && phase === 'switch') this.get(host).hasSwitched = true
     this.setFailure(host, phase, failureOf(error), isLost ? 'lost' : 'failed')
     this.endPhase(host, phase, startedAt)

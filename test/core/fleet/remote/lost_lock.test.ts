@@ -1,14 +1,23 @@
 /** Tests a connection that is lost while its host waits: the rollout locks the host again, unless another one was there. */
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { retryPauseMs } from '../../../../core/fleet/remote/reconnect.ts'
 import type { RemoteHost } from '../../../../core/fleet/remote/remote_host.ts'
+import { ConvergeError } from '../../../../core/model/errors.ts'
 import { scratch } from '../../../support/machine.ts'
 import { disconnect, hostAt, open, type Shell, setupRequest, shell } from '../../../support/shell_hosts.ts'
 import { until } from '../../../support/wait_until.ts'
 
+/** Waits for the end of the test where there is a file `wait`. */
 const engine = `
+const fs = require('node:fs')
+const prefix = process.argv[process.argv.indexOf('--prefix') + 1]
 console.log(JSON.stringify({ event: 'start' }))
-console.log(JSON.stringify({ event: 'end', report: null }))
+const timer = setInterval(() => {
+  if (fs.existsSync(prefix + '/wait')) return
+  clearInterval(timer)
+  console.log(JSON.stringify({ event: 'end', report: null }))
+}, fs.existsSync(prefix + '/wait') ? 20 : 0)
 `
 
 interface Operator {
@@ -17,7 +26,9 @@ interface Operator {
   /** The states of the connection, as the rollout reports them. */
   readonly connection: string[]
   opened: number
-  /** Delays connections. */
+  /** Attempts to connect. */
+  attempts: number
+  /** Delays connections, or refuses them. */
   gate: Promise<void>
 }
 
@@ -32,20 +43,27 @@ function setUp(t: Test) {
       connection,
       state: shell({ before: () => void one.opened++ }),
       opened: 0,
+      attempts: 0,
       gate: Promise.resolve(),
     } as never
     const host = hostAt(t, one.state, prefix, engine, {
       by,
       rollout,
-      open: () => one.gate.then(() => open(t, one.state)),
+      open: () => {
+        one.attempts++
+        return one.gate.then(() => open(t, one.state))
+      },
       deployment: () => `deployment ${rollout.replace(/\D/g, '')}`,
       connection: (state) => void connection.push(state),
     })
     return Object.assign(one, { host })
   }
   return {
+    prefix,
     ann: operator('ann', 'deploy-1'),
     bob: operator('bob', 'deploy-2'),
+    /** A rollout of the same name, as another computer may have. */
+    eve: operator('eve', 'deploy-1'),
     released: () => until(() => !existsSync(lock), 'the host is released'),
   }
 }
@@ -130,6 +148,109 @@ t.test('a run of another rollout before the first lock does not count', async (t
   disconnect(ann.state)
   ann.state.isDown = false
   t.match(await run(ann), { status: 0 })
+})
+
+t.test('reports no loss for a host that a command has connected again', async (t) => {
+  const { ann } = setUp(t)
+  await ann.host.connect(true)
+  const { attempts } = ann
+  disconnect(ann.state)
+  await until(() => ann.attempts > attempts, 'the first attempt has failed')
+  ann.state.isDown = false
+  t.match(await run(ann), { status: 0 })
+  t.strictSame(ann.connection, ['lost', 'back'])
+  // The timer of the first attempt would end before this one.
+  await new Promise((resolve) => setTimeout(resolve, 2 * retryPauseMs))
+  t.strictSame(ann.connection, ['lost', 'back'])
+})
+
+t.test('locks the host again after another rollout has locked it for a moment', async (t) => {
+  const { ann, bob } = setUp(t)
+  await ann.host.connect(true)
+  const { opened } = ann
+  disconnect(ann.state)
+  await bob.host.connect(true)
+  ann.state.isDown = false
+  await until(() => ann.opened > opened + 1, 'two attempts while the host is locked')
+  bob.host.close()
+  await until(() => isBack(ann), 'the host is locked again')
+  t.match(await run(ann), { status: 0 })
+})
+
+t.test('locks a host again that refuses logins and commands while it boots', async (t) => {
+  const failures: readonly ((operator: Operator) => void)[] = [
+    (one) => {
+      one.gate = Promise.reject(new ConvergeError('login failed', { code: 'AUTH_FAILED' }))
+      one.gate.catch(() => undefined)
+    },
+    ({ state }) => {
+      state.startup = 'exit 0'
+    },
+    ({ state }) => {
+      state.startup = 'echo "System is booting up." >&2; exit 1'
+    },
+  ]
+  for (const fail of failures) {
+    const { ann } = setUp(t)
+    await ann.host.connect(true)
+    disconnect(ann.state)
+    fail(ann)
+    ann.state.isDown = false
+    const { attempts } = ann
+    await until(() => ann.attempts > attempts + 1, 'the host refuses twice')
+    t.notOk(isBack(ann))
+    ann.gate = Promise.resolve()
+    ann.state.startup = ''
+    await until(() => isBack(ann), 'the host is locked again')
+    ann.host.close()
+  }
+})
+
+t.test('tells the runs of two rollouts of the same name apart', async (t) => {
+  const { ann, eve, released } = setUp(t)
+  await ann.host.connect(true)
+  t.match(await run(ann), { status: 0 })
+  disconnect(ann.state)
+  await eve.host.connect(true)
+  t.match(await run(eve), { status: 0 })
+  eve.host.close()
+  await released()
+  ann.state.isDown = false
+  await t.rejects(run(ann), { code: 'HOST_TAKEN', message: /another rollout has changed the host: eve since / })
+})
+
+t.test('accepts the last run as an earlier version wrote it', async (t) => {
+  const { ann, prefix } = setUp(t)
+  mkdirSync(`${prefix}/var/lib/converge/fleet`, { recursive: true })
+  writeFileSync(`${prefix}/var/lib/converge/fleet/last-run`, 'deploy-0 bob since yesterday, converge stack deploy-0\n')
+  await ann.host.connect(true)
+  for (const _ of ['before a run', 'after a run']) {
+    disconnect(ann.state)
+    ann.state.isDown = false
+    t.match(await run(ann), { status: 0 })
+  }
+})
+
+t.test('names the other rollout that locks the host in the middle of a run', async (t) => {
+  const { ann, bob, prefix } = setUp(t)
+  t.teardown(() => rmSync(`${prefix}/wait`, { force: true }))
+  writeFileSync(`${prefix}/wait`, '')
+  await ann.host.connect(true)
+  let hasStarted = false
+  const running = ann.host.run(setupRequest, () => {
+    hasStarted = true
+  })
+  running.catch(() => undefined)
+  await until(() => hasStarted, 'the run has started')
+  disconnect(ann.state)
+  await bob.host.connect(true)
+  ann.state.isDown = false
+  await t.rejects(running, {
+    code: 'HOST_TAKEN',
+    message:
+      /^the end of the run is unknown: after the connection was lost, another rollout has locked the host: bob since /,
+    hint: /converge stack status --host web1, then deploy again$/,
+  })
 })
 
 t.test('connects no more after the end of the rollout', async (t) => {

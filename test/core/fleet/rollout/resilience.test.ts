@@ -60,6 +60,15 @@ t.test('reports the first failure, also if the rollback fails', async (t) => {
   t.match(end, { phase: 'rollback', failure: { code: 'HOST_LOST' } })
 })
 
+t.test('asks nothing more of a host that another rollout locked in the middle of a run', async (t) => {
+  const fleet = new Simulation({ ...three, a: { does: { deploy: 'taken' } } })
+  const { report } = await fleet.go({})
+  t.match(report.hosts[0], { outcome: 'lost', failedIn: 'switch', failure: { code: 'HOST_TAKEN' } })
+  t.match(report.hosts[0]?.failure?.message, /^the end of the run is unknown: /)
+  t.strictSame(report.warnings, [])
+  t.strictSame(fleet.queried.filter((query) => query === 'a releases').length, 1, 'before the deploy only')
+})
+
 t.test('the current release of a host that does not report it is unknown', async (t) => {
   const history = [old, good]
   const hosts = { a: { history }, b: { history, silent: { releases: 1 } }, c: { history } }

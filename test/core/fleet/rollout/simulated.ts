@@ -7,6 +7,7 @@ import {
   type RunResult,
 } from '../../../../core/fleet/host_client.ts'
 import { commandOptions } from '../../../../core/fleet/remote/command_words.ts'
+import { takenHost } from '../../../../core/fleet/remote/run_failures.ts'
 import { rollout } from '../../../../core/fleet/rollout/rollout.ts'
 import type { Interruption, RolloutPorts } from '../../../../core/fleet/rollout/state/ports.ts'
 import type { RolloutHost, RolloutRequest } from '../../../../core/fleet/rollout/state/request.ts'
@@ -17,9 +18,9 @@ import type { RunReport } from '../../../../core/report/events.ts'
 export interface Behaviour {
   /**
    * The outcome of each event; default: changed. `breaks`: fails after a change; `dies`: the same, without a report;
-   * `ends`: was interrupted.
+   * `ends`: was interrupted; `taken`: another rollout locked the host in the middle of the run.
    */
-  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'dies' | 'lost' | 'ends'>>
+  readonly does?: Readonly<Record<string, 'unchanged' | 'fails' | 'breaks' | 'dies' | 'lost' | 'taken' | 'ends'>>
   readonly connects?: 'refused' | 'wrong key' | 'held'
   readonly apps?: readonly string[]
   /** Apps whose migration it can run; default: all. */
@@ -85,6 +86,7 @@ interface SimulatedRequest extends RunRequest {
 
 export class Simulation {
   /** `host event`, in the order of their starts. */
+  readonly queried: string[] = []
   readonly begun: string[] = []
   readonly ended: string[] = []
   /** Hosts that received a dry run of configure. */
@@ -244,6 +246,7 @@ export class Simulation {
         this.ended.push(`${name} ${event}`)
         const what = does[event]
         if (what === 'lost') throw new ConvergeError('gone', { code: 'HOST_LOST' })
+        if (what === 'taken') throw takenHost(new ConvergeError('taken', { code: 'HOST_TAKEN' }))
         onEvent({ event: 'applying', name: 'file /x' })
         for (const line of behaviour.progress ?? []) onEvent({ event: 'progress', name: 'file /x', line })
         if (what === 'ends') return { status: 1, report: reportOf(request, 'interrupted', false), failure: null }
@@ -263,6 +266,7 @@ export class Simulation {
         }
       },
       query: async (word) => {
+        this.queried.push(`${name} ${word}`)
         const times = queryCounts.get(word) ?? 0
         queryCounts.set(word, times + 1)
         if (times >= (silent[word] ?? Number.POSITIVE_INFINITY))
