@@ -18,8 +18,7 @@ interface NodeOptions {
 /** Builds the node for attributes in site.json, as root on a host with systemd unless the options say otherwise. */
 export function roleNode(json: JsonObject, { facts = {}, events = [], roles }: NodeOptions = {}): SiteNode {
   const layers = [objectLayer(json, 'site.json', 'deployment')]
-  const platform = { ...neutralFacts.platform, codename: 'bookworm' }
-  const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, platform, ...facts }
+  const known = { ...neutralFacts, uid: 0, init: 'systemd' as const, ...facts }
   const built = buildNode({ layers, facts: known, schemas: attributeSchemas, foreignKeys })
   return recipeNode(built, { id: '1', events, by: 'tester', options: {}, ...(roles && { roles }) })
 }
