@@ -20,9 +20,14 @@ export const ebs_snapshots = () =>
         sensitive: true,
       }),
       aws_secret: field(orNull(line()), null, 'Secret that goes with the access key.', { sensitive: true }),
-      max_age_hours: field(number(1), 26, 'Age from which `converge status` reports the last snapshot as too old.', {
-        unit: 'hours',
-      }),
+      max_age_hours: field(
+        number(1),
+        26,
+        'Age from which `converge status` reports the last snapshot as too old, at least two hours more than the longest time between runs.',
+        {
+          unit: 'hours',
+        },
+      ),
       endpoint: field(orNull(address()), null, 'Address of EC2; null for that of the region.'),
       metadata_url: field(address(), 'http://169.254.169.254', 'Address of the metadata service of the instance.'),
     },

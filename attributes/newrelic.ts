@@ -56,7 +56,7 @@ const infrastructureAgent = () =>
       display_name: field(orNull(line()), null, 'Name under which the host is reported; null for its host name.'),
       log_file: field(orNull(path()), null, 'File that the agent logs to; null for the journal.'),
       verbose: field(flag(), false, 'Logs more, for debugging.'),
-      proxy: field(orNull(url()), null, 'Proxy that the agent connects through.'),
+      proxy: field(orNull(url()), null, 'Proxy that the agent connects through.', { sensitive: true }),
     },
     { open: true, ...ofHost, unusedRest: 'remove it: converge writes no such setting of the agent' },
   )
@@ -91,7 +91,11 @@ const repository = () =>
         ofHost,
       ),
     },
-    { open: true, unusedRest: 'remove it: converge installs the infrastructure agent alone' },
+    {
+      open: true,
+      unusedRest:
+        'remove it: converge installs the infrastructure agent from apt, and the agent for Python as an egg of the site',
+    },
   )
 
 export const newrelic = () =>
@@ -131,6 +135,6 @@ export const newrelic = () =>
       cookbook: 'newrelic',
       open: true,
       unusedRest:
-        'install the agents of New Relic as New Relic documents them; converge sets up the one for Python alone',
+        'remove it, or install another agent as New Relic documents it: converge sets up the infrastructure agent and the one for Python',
     },
   )

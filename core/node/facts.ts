@@ -38,7 +38,7 @@ export interface Facts {
 export const neutralFacts: Facts = Object.freeze({
   cpu: Object.freeze({ total: 1 }),
   memory: Object.freeze({ total: 0 }),
-  platform: Object.freeze({ name: 'debian', version: '', codename: null }),
+  platform: Object.freeze({ name: 'debian', version: '', codename: 'stable' }),
   hostname: 'localhost',
   fqdn: null,
   addresses: Object.freeze([]),

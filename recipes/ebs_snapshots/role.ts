@@ -7,7 +7,7 @@ import { readDisposable } from '../../core/model/file_errors.ts'
 import { minutes } from '../../core/model/units.ts'
 import { execute } from '../../resources/commands/execute.ts'
 import { cron } from '../../resources/cron/cron.ts'
-import { checkSchedule } from '../../resources/cron/cron_schedule.ts'
+import { checkSchedule, longestGapHours } from '../../resources/cron/cron_schedule.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
@@ -47,13 +47,16 @@ function declareFiles(r: Recipe<SiteNode>, node: SiteNode): void {
 
 function schedule(r: Recipe<SiteNode>, node: SiteNode): void {
   declareFiles(r, node)
-  const { minute, hour, weekday } = node.ebs_snapshots
   cron(r, {
     name: job,
     user: 'root',
-    schedule: `${minute} ${hour} * * ${weekday}`,
+    schedule: scheduleOf(node),
     command: `python3 ${program} 2>&1 | logger -t ${job}`,
   })
+}
+
+function scheduleOf({ ebs_snapshots: { minute, hour, weekday } }: SiteNode): string {
+  return `${minute} ${hour} * * ${weekday}`
 }
 
 /** @throws INVALID_ATTRIBUTE for one half of a key, and for times that cron refuses */
@@ -74,43 +77,77 @@ function check({ ebs_snapshots: { aws_key, aws_secret, minute, hour, weekday } }
   values.check()
 }
 
+const time = z.iso.datetime({ offset: true })
+
 const schema = z.object({
-  ended: z.iso.datetime({ offset: true }),
+  ended: time,
   status: z.int(),
   error: z.string(),
-  newest: z.iso.datetime({ offset: true }).nullable(),
+  /** By volume: the newest snapshot that was complete at the end of the run, and when a run first saw the volume. */
+  volumes: z.record(z.string(), z.object({ newest: time.nullable(), since: time })),
   skipped: z.array(z.string()),
+  unmounted: z.array(z.string()),
   begun: z.boolean().optional(),
 })
+type SnapshotRecord = z.output<typeof schema>
 
-function readRecord(host: HostReader): z.output<typeof schema> | null {
+/** Returns null without a record, and 'damaged' for one that a crash of the host has damaged. */
+function readRecord(host: HostReader): SnapshotRecord | 'damaged' | null {
   const text = orUnreadable(() => readDisposable(host, recordFile))
+  if (text === null) return null
   try {
-    return schema.safeParse(JSON.parse(text ?? 'null')).data ?? null
+    return schema.safeParse(JSON.parse(text)).data ?? 'damaged'
   } catch {
-    // A crash of the host can leave an empty file.
-    return null
+    return 'damaged'
   }
 }
 
-const secondsOfHour = 3600
+const runNow = 'run converge backup now --role ebs-snapshots'
 
-function jobView({ ebs_snapshots: { max_age_hours } }: SiteNode, host: HostReader): JobView[] {
+function jobView(node: SiteNode, host: HostReader): JobView[] {
   const record = readRecord(host)
   if (record === null) return []
-  const { ended, status, error, newest, skipped, begun } = record
-  const age = host.now() - Date.parse(newest ?? ended) / 1000
-  const problem =
-    status !== 0
-      ? `failed, ${ended}: ${error.split('\n').at(-1)?.slice(0, 300)}`
-      : age <= max_age_hours * secondsOfHour
-        ? null
-        : newest === null
-          ? 'missing: no snapshot is recorded (run converge backup now --role ebs-snapshots)'
-          : `too old: the last one of a volume is from ${newest}, more than ${max_age_hours} hours ago`
-  const rest = skipped.length > 0 ? `; skipped while a snapshot is pending: ${skipped.join(', ')}` : ''
-  const detail = begun ? `scheduled, ${ended}` : `succeeded, ${ended}${rest}`
-  return [{ name: 'snapshots', ok: problem === null, detail: problem ?? detail }]
+  if (record === 'damaged')
+    return [{ name: 'snapshots', ok: false, detail: `the record ${recordFile} is damaged (${runNow})` }]
+  const problem = problemOf(record, limitHours(node), host.now())
+  return [{ name: 'snapshots', ok: problem === null, detail: problem ?? detailOf(record) }]
+}
+
+/** Hours that a snapshot takes at most, beyond the time until the next run. */
+const spareHours = 2
+
+/** A schedule with longer gaps than the declared age leaves its snapshots to grow older. */
+function limitHours(node: SiteNode): number {
+  return Math.max(node.ebs_snapshots.max_age_hours, longestGapHours(scheduleOf(node)) + spareHours)
+}
+
+function problemOf(
+  { ended, status, error, volumes, begun }: SnapshotRecord,
+  hours: number,
+  now: number,
+): string | null {
+  if (status !== 0) return `failed, ${ended}: ${error.split('\n').at(-1)?.slice(0, 300)}`
+  const isOld = (from: string, to: number) => to - Date.parse(from) / 1000 > hours * 3600
+  if (isOld(ended, now))
+    return begun
+      ? `missing: no snapshot is recorded (${runNow})`
+      : `too old: the last run ended ${ended}, more than ${hours} hours ago`
+  for (const [volume, { newest, since }] of Object.entries(volumes)) {
+    if (newest === null && isOld(since, now)) return `missing: ${volume} has no snapshot of converge (${runNow})`
+    // A newer snapshot may be complete by now: the next run finds out.
+    if (newest !== null && isOld(newest, Date.parse(ended) / 1000))
+      return `too old: the last complete snapshot of ${volume} is from ${newest}, more than ${hours} hours before the last run`
+  }
+  return null
+}
+
+function detailOf({ ended, begun, skipped, unmounted }: SnapshotRecord): string {
+  if (begun) return `scheduled, ${ended}`
+  const rest = [
+    skipped.length > 0 ? `; skipped while a snapshot is pending: ${skipped.join(', ')}` : '',
+    unmounted.length > 0 ? `; no snapshots of volumes without a mounted file system: ${unmounted.join(', ')}` : '',
+  ]
+  return `succeeded, ${ended}${rest.join('')}`
 }
 
 function inspect(node: SiteNode, host: HostReader): Inspection {

@@ -5,7 +5,7 @@ import type { SiteNode } from '../node.ts'
 import { AttributeWriter, isSet } from '../site/attribute_writer.ts'
 import { hostRoles } from '../site/host_roles.ts'
 
-const header = '# Written by converge, changes are overwritten.\n'
+export const header = '# Written by converge, changes are overwritten.\n'
 
 /** The cookbook documents one of the keys, and reads the other. */
 export function hasAgent({ newrelic, new_relic }: SiteNode): boolean {

@@ -2,8 +2,11 @@
 import type { HostCheck, Inspection } from '../../core/compile/inspection.ts'
 import { type Recipe, role } from '../../core/compile/role.ts'
 import type { HostReader } from '../../core/host/types.ts'
+import { ConvergeError } from '../../core/model/errors.ts'
+import type { Handle } from '../../core/model/resource.ts'
 import { directory } from '../../resources/files/directory.ts'
 import { file } from '../../resources/files/file.ts'
+import { isWrittenBy } from '../../resources/files/queries.ts'
 import { apt_repository } from '../../resources/packages/apt_repository.ts'
 import { package_ as packages } from '../../resources/packages/package.ts'
 import { service } from '../../resources/services/service.ts'
@@ -14,7 +17,7 @@ import { warnOfAttribute } from '../attribute_warning.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
-import { agentConfig, hasAgent, hasFrontend, nginxIntegration } from './agent.ts'
+import { agentConfig, hasAgent, hasFrontend, header, nginxIntegration } from './agent.ts'
 
 const name = 'newrelic'
 const unit = 'newrelic-infra'
@@ -25,6 +28,7 @@ const integrations = '/etc/newrelic-infra/integrations.d'
 const nginxPath = `${integrations}/nginx-config.yml`
 const owner = { owner: 'root', group: 'root' }
 
+/** Calls `declare` where the agent is wanted; elsewhere stops an agent that converge has configured. */
 function whereWanted(r: Recipe<SiteNode>, node: SiteNode, declare: () => void): void {
   requireSystem(node, name)
   if (hasAgent(node)) return declare()
@@ -33,6 +37,35 @@ function whereWanted(r: Recipe<SiteNode>, node: SiteNode, declare: () => void): 
     message: 'newrelic.infrastructure is false, so the role newrelic installs no agent',
     hint: 'set newrelic.infrastructure to true, or remove the role newrelic from the host',
   })
+  r.given(isWrittenBy(configPath, header), (isOurs) => {
+    if (isOurs) removeAgent(r, node)
+  })
+}
+
+function removeAgent(r: Recipe<SiteNode>, node: SiteNode): void {
+  service(r, { name: unit, action: 'stopped', ...startsWithHost(node, false) })
+  removeNginxFile(r)
+  file(r, { path: configPath, absent: true })
+  apt_repository(r, { name: unit, absent: true })
+}
+
+function removeNginxFile(r: Recipe<SiteNode>): Handle[] {
+  return r.given(isWrittenBy(nginxPath, header), (isOurs) =>
+    isOurs ? [file(r, { path: nginxPath, absent: true })] : [],
+  )
+}
+
+/** @throws NO_CODENAME for a distribution without one, which no suite of the repository has */
+function suiteOf({ facts }: SiteNode): string {
+  if (facts.platform.codename !== null) return facts.platform.codename
+  throw new ConvergeError(
+    'the distribution of this host has no codename, so no suite of the apt repository is for it',
+    {
+      code: 'NO_CODENAME',
+      hint: 'set VERSION_CODENAME in /etc/os-release, or remove the role newrelic from the host',
+      usage: true,
+    },
+  )
 }
 
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
@@ -43,7 +76,7 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
     apt_repository(r, {
       name: unit,
       uris: [uri],
-      suites: [node.facts.platform.codename ?? 'bookworm'],
+      suites: [suiteOf(node)],
       components,
       key: { url: key, fingerprints },
     })
@@ -57,7 +90,7 @@ function agentFile(r: Recipe<SiteNode>, node: SiteNode) {
 
 function configure(r: Recipe<SiteNode>, node: SiteNode): void {
   whereWanted(r, node, () => {
-    const changed = [agentFile(r, node), ...(hasFrontend(node) ? nginxFiles(r, node) : [])]
+    const changed = [agentFile(r, node), ...(hasFrontend(node) ? nginxFiles(r, node) : removeNginxFile(r))]
     service_restart(r, { provider, services: [agent], when: changed })
     service(r, { ...agent, ...startsWithHost(node, true) })
   })
@@ -95,9 +128,7 @@ export default role<SiteNode>(name, {
   },
   undeploy(r, node) {
     requireSystem(node, name)
-    service(r, { name: unit, action: 'stopped', ...startsWithHost(node, false) })
-    for (const path of [nginxPath, configPath]) file(r, { path, absent: true })
-    apt_repository(r, { name: unit, absent: true })
+    removeAgent(r, node)
   },
   inspect,
   checks,

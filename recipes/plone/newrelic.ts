@@ -46,7 +46,7 @@ export function newRelicConfig(
     const { owner, group } = app.owner
     // The file contains the license, and the clients must be able to read it.
     const access = app.system ? { owner: 'root', group } : { owner, group }
-    return [file(r, { path, content, mode: '0640', ...access, ...guard })]
+    return [file(r, { path, content, mode: '0640', sensitive: true, ...access, ...guard })]
   })
 }
 

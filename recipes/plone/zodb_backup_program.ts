@@ -198,15 +198,27 @@ def remove_old(where, keep):
 
 
 def copy_elsewhere(where, target):
-    """Copies the backups so that one in an interrupted copy has its blobs: they come first, and are removed last."""
-    database, blobs = ([path] if os.path.isdir(path) else [] for path in (where['location'], where['blob_backups']))
-    for options, sources in (([], blobs), (['--delete'], database), (['--delete'], blobs)):
-        if sources:
-            rsync(target, *options, *sources)
+    """Copies the backups so that an interrupted copy leaves one with its blobs.
+
+    The blobs come first, and old ones are removed last. An old database is removed after the new one has arrived.
+    """
+    database, blobs = where['location'], where['blob_backups']
+    source, into = blobs, ''
+    if os.path.basename(os.path.normpath(blobs)) == os.path.basename(os.path.normpath(database)):
+        source, into = blobs + '/', os.path.basename(os.path.normpath(blobs)) + '-blobs'
+        if os.path.isdir(database):
+            # rsync makes one level of directories.
+            rsync(target, database, '', '--exclude=*')
+    if os.path.isdir(blobs):
+        rsync(target, source, into)
+    if os.path.isdir(database):
+        rsync(target, database, '', '--delete-after')
+    if os.path.isdir(blobs):
+        rsync(target, source, into, '--delete-after')
 
 
-def rsync(target, *words):
-    command = ['rsync', '-aH', '--timeout=600', '-e', 'ssh -o BatchMode=yes', *words, target + '/']
+def rsync(target, source, into, *words):
+    command = ['rsync', '-aH', '--timeout=600', '-e', 'ssh -o BatchMode=yes', *words, source, '%s/%s' % (target, into)]
     try:
         child = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-/** Checks the time fields of crontab(5), to report a mistake before cron silently ignores the line. */
+/** Checks the time fields of crontab(5), to report a mistake before cron silently ignores the line, and measures their gaps. */
 
 interface Field {
   readonly name: string
@@ -48,4 +48,34 @@ function parseNumber(text: string, { from, to, words }: Field): number | null {
   const word = words?.indexOf(text.toLowerCase()) ?? -1
   const value = word >= 0 ? word + from : /^\d{1,2}$/.test(text) ? Number(text) : Number.NaN
   return value >= from && value <= to ? value : null
+}
+
+const minutesOfDay = 24 * 60
+
+/**
+ * Returns the longest time between two runs, in hours.
+ * @param schedule a valid one that names no day of the month and no month
+ */
+export function longestGapHours(schedule: string): number {
+  const parts = schedule.split(/[ \t]+/)
+  const [minutes, hours, , , days] = fields.map((field, index) => valuesOf(parts[index] ?? '*', field))
+  const weekdays = new Set([...(days ?? [])].map((day) => day % 7))
+  const runs = [...weekdays]
+    .flatMap((day) => [...(hours ?? [])].map((hour) => day * minutesOfDay + hour * 60))
+    .flatMap((start) => [...(minutes ?? [])].map((minute) => start + minute))
+    .sort((a, b) => a - b)
+  const following = [...runs.slice(1), (runs[0] ?? 0) + 7 * minutesOfDay]
+  return Math.max(...runs.map((run, index) => (following[index] ?? run) - run)) / 60
+}
+
+function valuesOf(part: string, field: Field): Set<number> {
+  return new Set(part.split(',').flatMap((item) => valuesOfItem(item, field)))
+}
+
+function valuesOfItem(item: string, field: Field): number[] {
+  const [range = '', step = '1'] = item.split('/')
+  const [first = '', last = first] = range === '*' ? [`${field.from}`, `${field.to}`] : range.split('-')
+  const [low, high] = [parseNumber(first, field) ?? field.from, parseNumber(last, field) ?? field.to]
+  const values = Array.from({ length: high - low + 1 }, (_, index) => low + index)
+  return values.filter((value) => (value - low) % Number(step) === 0)
 }

@@ -21,6 +21,15 @@ export function hasProgram(program: string): DefaultedQuery<boolean> {
   return defineQuery({ name: `whether ${program} exists`, read: (host) => host.which(program) !== null, unread: false })
 }
 
+/** Whether converge wrote a file: it begins with converge's own header. */
+export function isWrittenBy(path: string, header: string): DefaultedQuery<boolean> {
+  return defineQuery({
+    name: `whether converge wrote ${path}`,
+    read: (host) => (host.readText(path) ?? '').startsWith(header),
+    unread: false,
+  })
+}
+
 /**
  * Whether converge may write a file that it shares with others: there is none, or it begins with converge's own header.
  */

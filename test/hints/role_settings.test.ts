@@ -1,10 +1,12 @@
 /** Proves the hints about settings of roles: triggers each through the recipes, then follows it. */
 import t from 'tap'
+import { compile } from '../../core/compile/compile.ts'
 import { VirtualHost } from '../../core/host/virtual.ts'
 import type { JsonObject } from '../../core/node/merge.ts'
+import newrelic from '../../recipes/newrelic/role.ts'
 import { HooksMachine } from '../support/hooks_machine.ts'
 import { proveCalls } from '../support/proofs.ts'
-import { planned } from '../support/role_plans.ts'
+import { planned, roleNode } from '../support/role_plans.ts'
 
 t.test('the hints about hooks work', async (t) => {
   const install = (interval: number) => () => new HooksMachine('other').run('hooks_install', { interval })
@@ -42,6 +44,22 @@ t.test('the hints about agents and their bus work', async (t) => {
       hint: 'set it to the stack file, such as /srv/stacks/shop/stack.yaml',
       broken: on('bus', {}),
       repaired: on('bus', stackFile),
+    },
+  ])
+})
+
+t.test('the hint about a distribution without a codename works', async (t) => {
+  const json = { newrelic: { infrastructure: true, license: 'l' } }
+  const on = (codename: string | null) => () => {
+    const facts = { platform: { name: 'debian', version: '', codename } }
+    return compile([newrelic], ['setup'], roleNode(json, { facts, events: ['setup'] }))
+  }
+  proveCalls(t, [
+    {
+      source: 'recipes/newrelic/role.ts',
+      hint: 'set VERSION_CODENAME in /etc/os-release, or remove the role newrelic from the host',
+      broken: on(null),
+      repaired: on('trixie'),
     },
   ])
 })

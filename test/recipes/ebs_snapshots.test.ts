@@ -43,23 +43,39 @@ t.test('refuses half a key, and times that cron does not know', async (t) => {
 })
 
 t.test('status reports snapshots that failed, are too old, or were never made', async (t) => {
-  const jobs = async (text: string | null, hours = 1) => {
+  const jobs = async (text: string | null, hours = 1, ebs_snapshots = {}) => {
     const host = new VirtualHost()
     host.clock = Date.parse('2026-12-01T08:00:00Z') / 1000 + hours * 3600
     if (text !== null) host.given(record, text)
-    const inspection = await role.inspect?.(roleNode({}), host)
+    const inspection = await role.inspect?.(roleNode({ ebs_snapshots }), host)
     return inspection?.apps[0]?.jobs
   }
   const at = '2026-12-01T08:00:00+00:00'
-  const good = { ended: at, status: 0, error: '', newest: '2026-12-01T08:00:00.000Z', skipped: [] }
-  t.match(await jobs(JSON.stringify(good)), [{ name: 'snapshots', ok: true, detail: `succeeded, ${at}` }])
-  t.match(await jobs(JSON.stringify(good), 27), [{ ok: false, detail: /too old: .* more than 26 hours ago/ }])
-  t.match(await jobs(JSON.stringify({ ...good, skipped: ['vol-1'] })), [{ ok: true, detail: /pending: vol-1/ }])
-  t.match(await jobs(JSON.stringify({ ...good, status: 1, error: 'AuthFailure' })), [
-    { ok: false, detail: `failed, ${at}: AuthFailure` },
+  const newest = (time: string | null, since = at) => ({ volumes: { 'vol-1': { newest: time, since } } })
+  const good = { ended: at, status: 0, error: '', ...newest('2026-12-01T08:00:00.000Z'), skipped: [], unmounted: [] }
+  const text = (more: object = {}) => JSON.stringify({ ...good, ...more })
+  t.match(await jobs(text()), [{ name: 'snapshots', ok: true, detail: `succeeded, ${at}` }])
+  t.match(await jobs(text(), 27), [{ ok: false, detail: /too old: the last run ended .* more than 26 hours ago/ }])
+  t.match(await jobs(text(newest('2026-11-30T08:00:00.000Z')), 25), [{ ok: true }])
+  t.match(await jobs(text(newest('2026-11-30T05:00:00.000Z'))), [
+    { ok: false, detail: /too old: the last complete snapshot of vol-1 is from 2026-11-30T05/ },
   ])
-  const begun = JSON.stringify({ ...good, newest: null, begun: true })
+  t.match(await jobs(text({ skipped: ['vol-1'] })), [{ ok: true, detail: /pending: vol-1/ }])
+  t.match(await jobs(text({ unmounted: ['vol-2 (/dev/sdg)'] })), [
+    { ok: true, detail: /without .*: vol-2 \(\/dev\/sdg\)/ },
+  ])
+  t.match(await jobs(text({ status: 1, error: 'AuthFailure' })), [{ ok: false, detail: `failed, ${at}: AuthFailure` }])
+  t.match(await jobs(text(newest(null))), [{ ok: true }])
+  t.match(await jobs(text(newest(null, '2026-11-29T08:00:00+00:00'))), [
+    { ok: false, detail: /missing: vol-1 has no snapshot of converge/ },
+  ])
+  const begun = text({ volumes: {}, begun: true })
   t.match(await jobs(begun), [{ ok: true, detail: `scheduled, ${at}` }])
   t.match(await jobs(begun, 27), [{ ok: false, detail: /missing: no snapshot is recorded/ }])
-  for (const text of [null, '', 'null', '{"ended": 3}']) t.strictSame(await jobs(text), [], `${text}`)
+  const weekly = { weekday: '0' }
+  t.match(await jobs(text(), 169, weekly), [{ ok: true }])
+  t.match(await jobs(text(), 171, weekly), [{ ok: false, detail: /more than 170 hours ago/ }])
+  t.strictSame(await jobs(null), [])
+  for (const damaged of ['', 'null', '{"ended": 3}'])
+    t.match(await jobs(damaged), [{ ok: false, detail: /record \/var\S+ is damaged \(run converge/ }], damaged)
 })

@@ -53,7 +53,12 @@ class Site {
   }
 
   run(...words: readonly string[]) {
+    return this.runWith({}, ...words)
+  }
+
+  runWith(env: Readonly<Record<string, string>>, ...words: readonly string[]) {
     const { status, stdout, stderr } = spawnSync('python3', [`${this.root}/upkeep/upkeep.py`, ...words], {
+      env: { ...process.env, PATH: `${this.root}/bin:${process.env.PATH}`, ...env },
       encoding: 'utf8',
       timeout: 60_000,
       killSignal: 'SIGKILL',
@@ -116,6 +121,53 @@ t.test('keeps full backups with those that depend on them', (t) => {
   site.backup(`${third}.fsz`)
   t.strictSame(site.list('backups'), [`${third}.fsz`])
   t.strictSame(site.list('blobstoragebackups'), [`blobstorage.${third}`])
+  t.end()
+})
+
+t.test('backups and blobs in directories of the same name do not replace each other in the copy', (t) => {
+  if (!needs(t, ['python3', 'rsync'])) return t.end()
+  const target = `${scratch(t)}/new`
+  const site = new Site(t, { copyTo: target, recipe: 'collective.recipe.backup' })
+  site.write({
+    'current/bin/backup': `'backup_location': '${site.root}/var/db/backups',\n'blob_backup_location': '${site.root}/var/blobs/backups',\n`,
+    [`var/db/backups/${first}.fsz`]: 'database',
+    [`var/blobs/backups/blobstorage.${first}/0x00/one.blob`]: 'one',
+  })
+  for (const _ of [1, 2]) {
+    t.match(site.run('run', 'backup', 'true'), { status: 0, stderr: '' })
+    t.strictSame(fs.readdirSync(`${target}/backups`), [`${first}.fsz`])
+    t.strictSame(fs.readdirSync(`${target}/backups-blobs`), [`blobstorage.${first}`])
+  }
+  t.end()
+})
+
+t.test('an interrupted copy leaves a backup that is complete, also with keep 1', (t) => {
+  if (!needs(t, ['python3', 'rsync'])) return t.end()
+  const counts = new Set<number>()
+  for (const kilobytes of [1, 150, 400]) {
+    const copy = scratch(t)
+    const site = new Site(t, { keep: 1, copyTo: `vault:${copy}` })
+    // The connection ends when it has carried so much.
+    const ssh =
+      '#!/bin/bash\nwhile [ "$1" != vault ]; do shift; done\nshift\nexec $* < <(exec stdbuf -o0 head -c ${LIMIT}000)\n'
+    site.write({ 'bin/ssh': ssh })
+    fs.chmodSync(`${site.root}/bin/ssh`, 0o755)
+    const backup = (stamp: string, limit: number) => {
+      const path = `${site.root}/var/backups/${stamp}.fsz`
+      const make = `mkdir -p ${site.root}/var/backups && head -c 200000 /dev/urandom > ${path}`
+      return site.runWith({ LIMIT: `${limit}` }, 'run', 'backup', make)
+    }
+    t.match(backup(first, 9000), { status: 0, stderr: '' })
+    const { status } = backup(second, kilobytes)
+    const files = fs.readdirSync(`${copy}/backups`).filter((name) => /^\d.*\.fsz$/.test(name))
+    counts.add(status ?? 9)
+    t.ok(files.length > 0, `${kilobytes} kB: ${files.join(' ')}`)
+    for (const name of files) {
+      t.equal(fs.statSync(`${copy}/backups/${name}`).size, 200_000)
+      t.ok(fs.existsSync(`${copy}/blobstoragebackups/blobstorage.${name.slice(0, 19)}/0x00/one.blob`))
+    }
+  }
+  t.strictSame(counts, new Set([1, 0]), 'some copies were interrupted, and not all')
   t.end()
 })
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { VirtualHost } from '../../../core/host/virtual.ts'
 import { ConvergeError } from '../../../core/model/errors.ts'
 import { cron } from '../../../resources/cron/cron.ts'
-import { checkSchedule } from '../../../resources/cron/cron_schedule.ts'
+import { checkSchedule, longestGapHours } from '../../../resources/cron/cron_schedule.ts'
 import { parseCrontab } from '../../../resources/cron/crontab.ts'
 import { crontabPrograms, programs, spool } from '../../support/commands.ts'
 import { contract, planOf, run } from '../../support/contract.ts'
@@ -465,4 +465,18 @@ t.test('a run on any crontab keeps one block and all other lines, or refuses it 
     { numRuns: 300 },
   )
   t.ok(counts.kept > 50 && counts.refused > 10, JSON.stringify(counts))
+})
+
+t.test('the longest time between two runs', (t) => {
+  const cases = [
+    ['0 8 * * 0-6', 24],
+    ['0 8 * * 0', 168],
+    ['0 8 * * sun,7', 168],
+    ['0 8 * * mon-fri', 72],
+    ['*/30 2,14 * * *', 11.5],
+    ['0 8-16/4 * * *', 16],
+    ['* * * * *', 1 / 60],
+  ] as const
+  for (const [schedule, hours] of cases) t.equal(longestGapHours(schedule), hours, schedule)
+  t.end()
 })
