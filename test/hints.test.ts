@@ -5,8 +5,10 @@
 import t from 'tap'
 import { attributeSchemas } from '../attributes/index.ts'
 import { commands } from '../core/cli/command_specs/list.ts'
+import { attributesJsonSchema, type JsonSchema } from '../core/node/schema.ts'
 import { hints as found } from './support/hint_sources.ts'
 
+const schema = attributesJsonSchema(attributeSchemas)
 const hints = found.map(({ file, line, text }) => ({ where: `${file}:${line}`, text }))
 
 t.test('finds the hints in the sources', async (t) => {
@@ -45,17 +47,26 @@ const notCommands = new Set([
   'supports',
 ])
 
+/** Whether the JSON Schema of the attributes names a path, or has a map there. */
+function hasAttribute(path: readonly string[]): boolean {
+  const found = path.reduce<JsonSchema | undefined>((at, name) => {
+    const alternatives = at === undefined ? [] : [at, ...((at.anyOf ?? []) as JsonSchema[])]
+    const children = alternatives.flatMap((one) => [
+      (one.properties as Record<string, JsonSchema> | undefined)?.[name],
+      typeof one.additionalProperties === 'object' ? (one.additionalProperties as JsonSchema) : undefined,
+    ])
+    return children.find((child) => child !== undefined)
+  }, schema)
+  return found !== undefined
+}
+
 t.test('each attribute in a hint exists', async (t) => {
   const keys = Object.keys(attributeSchemas).filter((key) => key !== 'deploy')
   const pattern = new RegExp(`\\b(${keys.join('|')})((?:\\.[a-z_][a-z_\\d]*)+)`, 'g')
   for (const { where, text } of hints)
     for (const [whole, key = '', rest = ''] of text.matchAll(pattern)) {
-      const parsed = attributeSchemas[key]?.safeParse(undefined)
-      const value = rest
-        .slice(1)
-        .split('.')
-        .reduce<unknown>((at, name) => (at as Record<string, unknown> | undefined)?.[name], parsed?.data)
-      if (value === undefined && !/\.(cfg|md)$|^console\.error$/.test(whole)) t.fail(`${where}: ${whole}`)
+      const exists = hasAttribute([key, ...rest.slice(1).split('.')])
+      if (!exists && !/\.(cfg|md)$|^console\.error$/.test(whole)) t.fail(`${where}: ${whole}`)
     }
 })
 

@@ -28,8 +28,8 @@ interface Expected {
 }
 
 /**
- * Roles that are on no host of this test. nfs-server requires nfsd in the kernel, which these hosts lack. ebs-snapshots
- * and newrelic listen nowhere. The listeners of the others are tested in console_service.test.ts, relstorage_server.test.ts and monitoring.test.ts.
+ * Roles that are on no host of this test. nfs-server requires nfsd in the kernel, which these hosts lack. ebs-snapshots,
+ * newrelic, papertrail and agent listen nowhere, and agents.test.ts connects to those of bus. The listeners of the others are tested in console_service.test.ts, relstorage_server.test.ts and monitoring.test.ts.
  */
 const untested: readonly string[] = [
   'nfs-server',
@@ -38,6 +38,9 @@ const untested: readonly string[] = [
   'monitoring',
   'ebs-snapshots',
   'newrelic',
+  'papertrail',
+  'agent',
+  'bus',
 ]
 
 const varnishCli = ['127.0.0.1:6082 varnishd', '[::1]:6082 varnishd']

@@ -45,6 +45,7 @@ const situations: Readonly<Record<string, Situation>> = {
     needsSystem: true,
     fails: /^apt_repository/,
   },
+  papertrail: { attributes: { papertrail: { remote_port: 514 } }, needsSystem: true, fails: /^(file|service)/ },
   'ebs-snapshots': { needsSystem: true, fails: /^execute/ },
   console: {
     attributes: { console: { stack_files: ['/srv/shop/stack.yaml'] } },
