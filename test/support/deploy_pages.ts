@@ -27,7 +27,7 @@ function ask(client: number, path: string): Promise<Answer | null> {
         port: 8080 + client,
         path,
         agent: false,
-        timeout: 20_000,
+        timeout: 60_000,
         headers: { authorization: admin },
       },
       (response) => {

@@ -163,7 +163,7 @@ exec ${realGit} "$@"
     fs.rmSync(this.log, { force: true })
     fs.writeFileSync(`${this.root}/kill-at`, `${call}`)
     const argv = [this.deployProgram(), `${this.root}/state`, JSON.stringify(this.props(props))]
-    const { signal, status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 60_000 })
+    const { signal, status, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: 300_000 })
     fs.rmSync(`${this.root}/kill-at`)
     if (signal !== 'SIGKILL' && status !== 0) throw new Error(`the deploy ended with ${signal ?? status}: ${stderr}`)
     return signal === 'SIGKILL'

@@ -81,12 +81,12 @@ export class BuiltSite {
     execFileSync('chown', ['-R', `${web.user}:`, this.repository])
   }
 
-  /** Runs the program, with a time limit of two minutes. */
+  /** Runs the program, with a time limit of ten minutes. */
   converge(args: readonly string[], through: readonly string[] = []): Promise<Ended> {
     const site = ['--role', this.options.roles, '--json', join(this.root, 'site.json'), '--prefix', this.prefix]
     const words = [...through, process.execPath, this.program, ...args, ...site, '--config-dir', this.root]
     const { NODE_OPTIONS: _, ...env } = process.env
-    const child = spawn('timeout', ['-s', 'KILL', '120', ...words], {
+    const child = spawn('timeout', ['-s', 'KILL', '600', ...words], {
       cwd: '/',
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

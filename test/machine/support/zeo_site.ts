@@ -77,12 +77,12 @@ export class ZeoSite {
     this.git('commit', '-q', '-m', version)
   }
 
-  /** Runs the program, with a time limit of two minutes. */
+  /** Runs the program, with a time limit of ten minutes. */
   converge(args: readonly string[], through: readonly string[] = []) {
     const where = ['--role', this.role, '--json', this.file, '--prefix', this.prefix, '--config-dir', this.root]
     const [command = '', ...rest] = [...through, process.execPath, this.program, ...args, ...where]
     const { NODE_OPTIONS: _, ...env } = process.env
-    const child = spawn(command, rest, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
+    const child = spawn(command, rest, { cwd: '/', env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 600_000 })
     let output = ''
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => {
