@@ -1,7 +1,7 @@
 /** Defines the attributes of the setup by the platform, and the defaults that follow from its mount point. */
 import * as z from 'zod'
 import { isObject, type JsonObject } from '../core/node/merge.ts'
-import { field, group, mapKey, orNull } from './fields.ts'
+import { field, group, mapKey, optional, orNull } from './fields.ts'
 import { path } from './texts.ts'
 
 const sysctlKey = mapKey.regex(/^[a-z][\w-]*([./][\w@:-]+)+$/, {
@@ -34,15 +34,19 @@ const otherLimits = [
   'stack',
 ] as const
 
+const limitNote = { mirrors: 'limits.conf(5)' }
+
 /** The limits of limits.conf(5). */
 const limits = () =>
   z.strictObject({
-    core: orNull(coreSize).optional(),
-    nofile: orNull(openFiles).optional(),
-    nice: orNull(priority).optional(),
-    priority: orNull(priority).optional(),
-    rtprio: orNull(z.int().min(0).max(99)).optional(),
-    ...Object.fromEntries(otherLimits.map((name) => [name, orNull(limit).optional()])),
+    core: optional(orNull(coreSize), 'Maximum size of a core file.', { ...limitNote, unit: 'kilobytes' }),
+    nofile: optional(orNull(openFiles), 'Maximum number of open files; 65536 without it.', limitNote),
+    nice: optional(orNull(priority), 'Highest nice priority that processes may set.', limitNote),
+    priority: optional(orNull(priority), 'Priority that processes run with.', limitNote),
+    rtprio: optional(orNull(z.int().min(0).max(99)), 'Highest realtime priority of processes.', limitNote),
+    ...Object.fromEntries(
+      otherLimits.map((name) => [name, optional(orNull(limit), `The limit \`${name}\` of limits.conf.`, limitNote)]),
+    ),
   })
 
 export const opsworks_initial_setup = () =>
