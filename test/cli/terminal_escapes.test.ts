@@ -164,7 +164,7 @@ const commands: readonly string[] = [
   'stack log last web1 --stack good.json --verbose',
 ]
 
-t.test('no command prints control characters', { timeout: 300_000 }, async (t) => {
+t.test('no command prints control characters', { timeout: 1_200_000 }, async (t) => {
   const sandbox = hostileSite(t)
   let shown = 0
   for (const line of commands)

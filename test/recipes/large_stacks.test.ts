@@ -47,6 +47,7 @@ async function reads(name: string, clients: number): Promise<number> {
     redis: { config: { requirepass: 'planted' } },
     console: { stack_files: ['/srv/site/stack.yaml'] },
     bus: { stack_file: '/srv/site/stack.yaml' },
+    papertrail: { remote_port: 514 },
     ...(name === 'relstorage-server' ? { plone_instances: relstorage } : {}),
     converge: { balancer: { layers: ['lb'], port: 8099 } },
   }

@@ -212,7 +212,7 @@ function withCertificate(directory: string): string {
 }
 
 for (const program of programs)
-  t.test(`${program.name} accepts the configuration that was written for it`, { timeout: 300_000 }, async (t) => {
+  t.test(`${program.name} accepts the configuration that was written for it`, { timeout: 1_200_000 }, async (t) => {
     if (!needs(t, [program.name, 'openssl'])) return
     const checker = new Checker(`${withCertificate(scratch(t))}/file`, [program])
     for (const attribute of await attributesOf(program)) await checker.attack(attribute)

@@ -405,7 +405,7 @@ const asks = fc
 const answers = fc.oneof({ weight: 4, arbitrary: asks }, { weight: 1, arbitrary: garbage })
 const words = fc.record({ run: runs, ask: answers, code: fc.constantFrom(0, 0, 0, 1, 4, 127, 255) })
 
-t.test('reports the end of a run for any stream of a host', { timeout: 300_000 }, async (t) => {
+t.test('reports the end of a run for any stream of a host', { timeout: 1_200_000 }, async (t) => {
   const directory = scratch(t)
   let ran = 0
   const action = fc.constantFrom<Action>('configure', 'deploy', 'setup', 'plan', 'status', 'rollback', 'shutdown')
