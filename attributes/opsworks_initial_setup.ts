@@ -1,14 +1,15 @@
 /** Defines the attributes of the setup by the platform, and the defaults that follow from its mount point. */
 import * as z from 'zod'
 import { isObject, type JsonObject } from '../core/node/merge.ts'
+import { kernelSettingName, kernelSettingText } from '../core/text/sysctl.ts'
 import { field, group, mapKey, optional, orNull } from './fields.ts'
 import { path } from './texts.ts'
 
-const sysctlKey = mapKey.regex(/^[a-z][\w-]*([./][\w@:-]+)+$/, {
+const sysctlKey = mapKey.regex(kernelSettingName, {
   error: 'the name of a kernel setting, such as vm.swappiness',
 })
 
-const sysctlValue = z.union([z.int(), z.string().regex(/^[^\s#;"][^\n\r\0"]*$/)], {
+const sysctlValue = z.union([z.int(), z.string().regex(kernelSettingText)], {
   error: 'a whole number, or text on one line',
 })
 

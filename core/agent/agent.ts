@@ -6,6 +6,7 @@ import { type KeyPair, keyPairOf } from '../bus/keys.ts'
 import {
   type AnswerContent,
   type Beat,
+  type EnrolmentAnswer,
   inputContent,
   inputEnvelope,
   parseJson,
@@ -16,7 +17,7 @@ import {
 import { type CommandContent, openCommand, openMessage, sealMessage } from '../bus/sealing.ts'
 import { commandStream, hostToken, inboxPrefix, type Subjects, subjectsOf } from '../bus/subjects.ts'
 import { asConvergeError } from '../model/errors.ts'
-import type { AgentDirectory, AgentKeys, Enrolment } from './agent_directory.ts'
+import type { AgentDirectory, AgentKeys } from './agent_directory.ts'
 import { JournalledCommand } from './journalled_command.ts'
 import { LoadMeter } from './load.ts'
 
@@ -40,7 +41,7 @@ const maxDeliveries = 20
 export class Agent {
   private connection: NatsConnection | null = null
   private readonly commands = new Map<string, JournalledCommand>()
-  private readonly enrolment: Enrolment & AgentKeys
+  private readonly enrolment: EnrolmentAnswer & AgentKeys
   private readonly subjects: Subjects
   private keys: KeyPair | null = null
   private isStopped = false

@@ -2,21 +2,10 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
+import { type EnrolmentAnswer, enrolmentAnswer } from '../bus/protocol.ts'
 import { makeDirectories } from '../host/directories.ts'
 import { replaceFile } from '../host/replace_file.ts'
 import { ConvergeError } from '../model/errors.ts'
-
-const enrolment = z.object({
-  stack: z.string(),
-  host: z.string(),
-  address: z.string(),
-  port: z.number(),
-  /** PEM of the certificate of the bus. */
-  certificate: z.string(),
-  /** Public NKEY of the control plane. */
-  control: z.string(),
-})
-export type Enrolment = z.output<typeof enrolment>
 
 const keys = z.object({
   /** Seed of the NKEY. */
@@ -26,7 +15,7 @@ const keys = z.object({
 })
 export type AgentKeys = z.output<typeof keys>
 
-const enrolmentWithKeys = enrolment.extend(keys.shape)
+const enrolmentWithKeys = enrolmentAnswer.extend(keys.shape)
 
 export const defaultAgentDirectory = '/var/lib/converge/agent'
 
@@ -46,7 +35,7 @@ export class AgentDirectory {
   }
 
   /** Stores the keys with what the control plane has answered, in one file: a host has both of one enrolment, or neither. */
-  saveEnrolment(value: Enrolment, keys: AgentKeys): void {
+  saveEnrolment(value: EnrolmentAnswer, keys: AgentKeys): void {
     const isOtherControl = this.isEnrolled && this.load().control !== value.control
     replaceFile(this.file('agent.json'), `${JSON.stringify({ ...value, ...keys }, null, 2)}\n`)
     rmSync(this.file('enrolment.new'), { force: true })
@@ -59,7 +48,7 @@ export class AgentDirectory {
   }
 
   /** @throws NOT_ENROLLED */
-  load(): Enrolment & AgentKeys {
+  load(): EnrolmentAnswer & AgentKeys {
     if (!this.isEnrolled)
       throw new ConvergeError(`this host is not enrolled: ${this.file('agent.json')} does not exist`, {
         code: 'NOT_ENROLLED',

@@ -3,13 +3,13 @@ import { request } from 'node:http'
 import { connect, type TLSSocket } from 'node:tls'
 import { decodeToken, type EnrolmentToken } from '../bus/bus_directory.ts'
 import { fingerprintOf } from '../bus/certificate.ts'
-import { type EnrolmentAnswer, type EnrolmentRequest, enrolmentAnswer } from '../bus/enrolment_server.ts'
+import type { EnrolmentRequest } from '../bus/enrolment_server.ts'
 import { newKey } from '../bus/keys.ts'
-import { parseJson } from '../bus/protocol.ts'
+import { type EnrolmentAnswer, enrolmentAnswer, parseJson } from '../bus/protocol.ts'
 import { certificateName } from '../bus/subjects.ts'
 import { ConvergeError } from '../model/errors.ts'
 import { newIdentity } from '../secrets/age_file.ts'
-import type { AgentDirectory, Enrolment } from './agent_directory.ts'
+import type { AgentDirectory } from './agent_directory.ts'
 
 const timeoutMs = 15_000
 
@@ -17,7 +17,7 @@ const timeoutMs = 15_000
  * @param text of the token
  * @throws INVALID_TOKEN, CONNECT_FAILED, WRONG_CERTIFICATE, TOKEN_REFUSED
  */
-export async function enrol(text: string, directory: AgentDirectory): Promise<Enrolment> {
+export async function enrol(text: string, directory: AgentDirectory): Promise<EnrolmentAnswer> {
   const token = decodeToken(text)
   const [key, identity] = [await newKey(), await newIdentity()]
   const socket = await connectTo(token)

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import { asConvergeError } from '../model/errors.ts'
 import { type BusDirectory, enrolmentPort } from './bus_directory.ts'
 import { isPublicKey } from './keys.ts'
-import { parseJson } from './protocol.ts'
+import { type EnrolmentAnswer, parseJson } from './protocol.ts'
 
 const request = z.object({
   secret: z.string().max(200),
@@ -13,16 +13,6 @@ const request = z.object({
 })
 /** The request of a host: the secret of its token, and the public halves of its keys. */
 export type EnrolmentRequest = z.output<typeof request>
-
-export const enrolmentAnswer = z.object({
-  stack: z.string(),
-  host: z.string(),
-  address: z.string(),
-  port: z.number(),
-  certificate: z.string(),
-  control: z.string(),
-})
-export type EnrolmentAnswer = z.output<typeof enrolmentAnswer>
 
 const longestRequest = 10_000
 

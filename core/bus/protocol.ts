@@ -93,3 +93,16 @@ export function parseJson(text: string): unknown {
 
 /** The last token of the subject of pongs, among the answers of a host. */
 export const pongId = 'pong'
+
+/** The answer to a host that enrols, which the host stores. */
+export const enrolmentAnswer = z.object({
+  stack: z.string(),
+  host: z.string(),
+  address: z.string(),
+  port: z.number(),
+  /** PEM of the certificate of the bus. */
+  certificate: z.string(),
+  /** Public NKEY of the control plane. */
+  control: z.string(),
+})
+export type EnrolmentAnswer = z.output<typeof enrolmentAnswer>

@@ -1,9 +1,11 @@
 /** Sets kernel settings and limits of logins as OpsWorks did on each new host. */
 import type { Recipe } from '../../core/compile/role.ts'
+import { kernelPath } from '../../core/text/sysctl.ts'
 import { file } from '../../resources/files/file.ts'
-import { kernelPath, sysctl } from '../../resources/system/sysctl.ts'
+import { sysctl } from '../../resources/system/sysctl.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
+import { systemSetting } from '../site/system_setting.ts'
 
 /** The settings of the platform, which it chose for servers of web sites. */
 const platformSysctl: Readonly<Record<string, number>> = {
@@ -21,9 +23,20 @@ const platformLimits = { nofile: 65_536 }
 /** pam_limits(8) reads the files of this directory in the order of their names. */
 const limitsFile = '/etc/security/limits.d/60-converge.conf'
 
-export function kernelSettings(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
-  const own = opsworks_initial_setup.sysctl
+type KernelSettings = NonNullable<SiteNode['opsworks_initial_setup']['sysctl']>
+type Limits = NonNullable<SiteNode['opsworks_initial_setup']['limits']>
+
+export function kernelSettings(r: Recipe<SiteNode>, node: SiteNode): void {
+  const { sysctl: own } = node.opsworks_initial_setup
   if (own === null) return
+  systemSetting(r, node, {
+    attribute: ['opsworks_initial_setup', 'sysctl'],
+    leftOut: 'the kernel settings are left out: they need root and the whole system',
+    declare: () => declareSettings(r, own),
+  })
+}
+
+function declareSettings(r: Recipe<SiteNode>, own: KernelSettings): void {
   const spellings = new Map<string, string>()
   const values = new AttributeWriter()
   for (const key of Object.keys(own)) {
@@ -42,9 +55,18 @@ export function kernelSettings(r: Recipe<SiteNode>, { opsworks_initial_setup }: 
     sysctl(r, value === null ? { key, absent: true } : { key, value })
 }
 
-export function loginLimits(r: Recipe<SiteNode>, { opsworks_initial_setup }: SiteNode): void {
-  if (opsworks_initial_setup.limits === null) return
-  const limits = Object.entries({ ...platformLimits, ...opsworks_initial_setup.limits })
+export function loginLimits(r: Recipe<SiteNode>, node: SiteNode): void {
+  const { limits } = node.opsworks_initial_setup
+  if (limits === null) return
+  systemSetting(r, node, {
+    attribute: ['opsworks_initial_setup', 'limits'],
+    leftOut: 'the limits of logins are left out: they need root and the whole system',
+    declare: () => declareLimits(r, limits),
+  })
+}
+
+function declareLimits(r: Recipe<SiteNode>, own: Limits): void {
+  const limits = Object.entries({ ...platformLimits, ...own })
   // The wildcard does not include root.
   const lines = limits.flatMap(([name, value]) =>
     value === null || value === undefined ? [] : [`root - ${name} ${value}`, `* - ${name} ${value}`],

@@ -5,12 +5,12 @@ import type { HostReader } from '../../core/host/types.ts'
 import { aptText } from '../../core/text/apt_conf.ts'
 import { file } from '../../resources/files/file.ts'
 import { package_ } from '../../resources/packages/package.ts'
-import { warnOfAttribute } from '../attribute_warning.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
 import { hostsFile } from '../site/hosts_file.ts'
+import { systemSetting } from '../site/system_setting.ts'
 import { systemTimezone } from '../site/timezone.ts'
 import { temporaryFileSystem } from '../site/tmpfs.ts'
 import { kernelSettings, loginLimits } from './kernel_settings.ts'
@@ -23,20 +23,25 @@ const updatesConfig = '/etc/apt/apt.conf.d/52unattended-upgrades-converge'
 function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   systemTimezone(r, node)
   temporaryFileSystem(r, node)
-  settings(r, node, setupSettings)
-  const { packages, automatic_updates, prefix } = node.converge
+  sshUsers(r, node)
+  kernelSettings(r, node)
+  loginLimits(r, node)
+  const { packages, automatic_updates } = node.converge
   const names = [
     packages.length > 0 ? `packages (${packages.map(({ name }) => name).join(', ')})` : '',
     automatic_updates === null ? '' : 'automatic updates',
   ].filter((one) => one !== '')
   if (names.length === 0) return
-  if (node.facts.uid !== 0 || prefix !== '/') {
-    const attribute = ['converge', packages.length > 0 ? 'packages' : 'automatic_updates']
-    const message = `${names.join(' and ')} are left out: they need root and the whole system`
-    const hint = prefix === '/' ? 'run converge as root, or remove them' : `remove them, or the prefix ${prefix}`
-    warnOfAttribute(r, node, { attribute, message, hint })
-    return
-  }
+  systemSetting(r, node, {
+    attribute: ['converge', packages.length > 0 ? 'packages' : 'automatic_updates'],
+    leftOut: `${names.join(' and ')} are left out: they need root and the whole system`,
+    subject: 'them',
+    declare: () => packagesAndUpdates(r, node),
+  })
+}
+
+function packagesAndUpdates(r: Recipe<SiteNode>, node: SiteNode): void {
+  const { packages, automatic_updates } = node.converge
   const newest = packages.filter(({ version }) => version === null).map(({ name }) => name)
   const fixed = packages.flatMap(({ name, version }) => (version === null ? [] : [[name, version] as const]))
   if (newest.length > 0) package_(r, { names: newest })
@@ -44,51 +49,9 @@ function setup(r: Recipe<SiteNode>, node: SiteNode): void {
   if (automatic_updates !== null) automaticUpdates(r, node, automatic_updates)
 }
 
-interface SystemSetting {
-  readonly attribute: readonly [string, ...string[]]
-  readonly isSet: (node: SiteNode) => boolean
-  readonly declare: (r: Recipe<SiteNode>, node: SiteNode) => void
-}
-
-const people: SystemSetting = {
-  attribute: ['ssh_users'],
-  isSet: ({ ssh_users }) => ssh_users !== null,
-  declare: sshUsers,
-}
-
-const setupSettings: readonly SystemSetting[] = [
-  people,
-  {
-    attribute: ['opsworks_initial_setup', 'sysctl'],
-    isSet: ({ opsworks_initial_setup }) => opsworks_initial_setup.sysctl !== null,
-    declare: kernelSettings,
-  },
-  {
-    attribute: ['opsworks_initial_setup', 'limits'],
-    isSet: ({ opsworks_initial_setup }) => opsworks_initial_setup.limits !== null,
-    declare: loginLimits,
-  },
-]
-
-/** Declares settings of the whole system, or warns that the run cannot make them. */
-function settings(r: Recipe<SiteNode>, node: SiteNode, wanted: readonly SystemSetting[]): void {
-  const { prefix } = node.converge
-  for (const { attribute, isSet, declare } of wanted) {
-    if (!isSet(node)) continue
-    if (node.facts.uid === 0 && prefix === '/') {
-      declare(r, node)
-      continue
-    }
-    const path = attribute.join('.')
-    const message = `${path} is left out: it needs root and the whole system`
-    const hint = prefix === '/' ? `run converge as root, or remove ${path}` : `remove it, or the prefix ${prefix}`
-    warnOfAttribute(r, node, { attribute, message, hint })
-  }
-}
-
 function configure(r: Recipe<SiteNode>, node: SiteNode): void {
   hostsFile(r, node)
-  settings(r, node, [people])
+  sshUsers(r, node)
 }
 
 /** Configures upgrades like `dpkg-reconfigure unattended-upgrades`: the package reads these files once a day. */

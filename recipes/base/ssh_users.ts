@@ -10,15 +10,24 @@ import { file } from '../../resources/files/file.ts'
 import { package_ } from '../../resources/packages/package.ts'
 import type { SiteNode } from '../node.ts'
 import { AttributeWriter } from '../site/attribute_writer.ts'
+import { systemSetting } from '../site/system_setting.ts'
 
 /** The primary group of these accounts, as on the hosts of OpsWorks. */
 const name = 'opsworks'
 
 type Person = readonly [id: string, person: NonNullable<SiteNode['ssh_users']>[string]]
 
-export function sshUsers(r: Recipe<SiteNode>, { ssh_users }: SiteNode): void {
+export function sshUsers(r: Recipe<SiteNode>, node: SiteNode): void {
+  const { ssh_users } = node
   if (ssh_users === null) return
-  const people = Object.entries(ssh_users)
+  systemSetting(r, node, {
+    attribute: ['ssh_users'],
+    leftOut: 'the accounts of ssh_users are left out: they need root and the whole system',
+    declare: () => declareAccounts(r, Object.entries(ssh_users)),
+  })
+}
+
+function declareAccounts(r: Recipe<SiteNode>, people: readonly Person[]): void {
   requireOneEach(people)
   const names = people.map(([, person]) => person.name).sort()
   const uids = Object.fromEntries(people.map(([id, person]) => [person.name, Number(id)]))

@@ -2,7 +2,7 @@
 import type { ReadyProps } from '../../resources/services/readiness/ready_props.ts'
 import { bindAddresses, type Listening, reachedAt } from '../frontend/addresses.ts'
 import type { SiteNode } from '../node.ts'
-import { hostRoles } from '../site/host_roles.ts'
+import { hasNginx, hostRoles } from '../site/host_roles.ts'
 import { localAddress, loopback, stackAddresses } from '../site/listen_addresses.ts'
 import { exporterAt } from './addresses.ts'
 
@@ -20,16 +20,6 @@ export interface Exporter {
 /** The account of all exporters, which each of the packages makes. */
 export const exporterAccount = 'prometheus'
 export const redisPasswords = '/etc/prometheus-redis-exporter.json'
-
-const nginxRoles: readonly string[] = ['frontend', 'port-app', 'php-app', 'jetty-app']
-
-/** Decides whether a role of the host serves its sites by the nginx of the system. */
-export function hasNginx(node: SiteNode): boolean {
-  const roles = hostRoles(node)
-  return (
-    roles.some((role) => nginxRoles.includes(role)) || (roles.includes('console') && node.console.server_name !== null)
-  )
-}
 
 /** Returns the exporters for the roles of the host; HAProxy has none, because it serves its metrics itself. */
 export function exportersOf(node: SiteNode): readonly Exporter[] {

@@ -16,13 +16,13 @@ import { viewService } from '../app/service_view.ts'
 import { programCheck } from '../checks/programs.ts'
 import { rightsCheck } from '../checks/rights.ts'
 import type { SiteNode } from '../node.ts'
+import { hasNginx } from '../site/host_roles.ts'
 import { loopback } from '../site/listen_addresses.ts'
 import { nginxProgram } from '../web/nginx.ts'
 import {
   type Exporter,
   exporterAccount,
   exportersOf,
-  hasNginx,
   redisAddress,
   redisPasswords,
   renderDefaults,

@@ -3,7 +3,7 @@ import type { SiteNode } from '../node.ts'
 import { buildoutApp } from '../plone/buildout_app.ts'
 import { programs } from '../plone/programs.ts'
 import type { BuildoutRole } from '../plone/types.ts'
-import { hostRoles } from '../site/host_roles.ts'
+import { hasNginx, hostRoles } from '../site/host_roles.ts'
 
 const buildoutRoles: Readonly<Record<string, BuildoutRole>> = {
   'zeo-client': 'zeo-client',
@@ -12,7 +12,6 @@ const buildoutRoles: Readonly<Record<string, BuildoutRole>> = {
   'zeo-server': 'zeo-server',
   solr: 'solr',
 }
-const nginxRoles: readonly string[] = ['frontend', 'port-app', 'php-app', 'jetty-app', 'console']
 
 /** Tags by path. Zope and ZEO log through syslog where their attributes say so, HAProxy always. */
 export function watchedFiles(node: SiteNode): ReadonlyMap<string, string> {
@@ -28,7 +27,7 @@ export function watchedFiles(node: SiteNode): ReadonlyMap<string, string> {
     ...(roles.includes('solr') && node.plone_solr.enable_papertrail
       ? [[`${buildoutApp(node, 'solr').shared}/var/log/solr.log`, 'solr'] as const]
       : []),
-    ...(roles.some((role) => nginxRoles.includes(role)) ? [['/var/log/nginx/error.log', 'nginx'] as const] : []),
+    ...(hasNginx(node) ? [['/var/log/nginx/error.log', 'nginx'] as const] : []),
     ...(roles.includes('broker') ? [['/var/log/redis/redis-server.log', 'redis'] as const] : []),
     ...Object.entries(node.papertrail.watch_files),
   ])

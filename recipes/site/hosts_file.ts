@@ -1,32 +1,26 @@
 /** Keeps the hosts of the stack in /etc/hosts, as OpsWorks did. */
 import type { Recipe } from '../../core/compile/role.ts'
 import { block_in_file } from '../../resources/files/block_in_file.ts'
-import { warnOfAttribute } from '../attribute_warning.ts'
 import type { SiteNode } from '../node.ts'
 import { isSet } from './attribute_writer.ts'
+import { systemSetting } from './system_setting.ts'
 
 const path = '/etc/hosts'
 const name = 'hosts of the stack'
 
 /** Declares the block of the stack; other lines of the file stay. */
 export function hostsFile(r: Recipe<SiteNode>, node: SiteNode): void {
-  const { hosts_file, prefix } = node.converge
+  const { hosts_file } = node.converge
   if (hosts_file === null) return
-  if (node.facts.uid !== 0 || prefix !== '/') {
-    const message = `${path} stays as it is: a change needs root and the whole system`
-    const hint =
-      prefix === '/' ? 'run converge as root, or remove converge.hosts_file' : `remove it, or the prefix ${prefix}`
-    return warnOfAttribute(r, node, { attribute: ['converge', 'hosts_file'], message, hint })
-  }
-  if (hosts_file)
-    block_in_file(r, {
-      path,
-      name,
-      block: entries(node)
-        .map((line) => `${line}\n`)
-        .join(''),
-    })
-  else block_in_file(r, { path, name, absent: true })
+  systemSetting(r, node, {
+    attribute: ['converge', 'hosts_file'],
+    leftOut: `${path} stays as it is: a change needs root and the whole system`,
+    declare() {
+      if (!hosts_file) return void block_in_file(r, { path, name, absent: true })
+      const block = entries(node).map((line) => `${line}\n`)
+      block_in_file(r, { path, name, block: block.join('') })
+    },
+  })
 }
 
 /** Returns a line for the private address of each host, and one for its public address with `-ext` at the name. */

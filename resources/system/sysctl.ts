@@ -4,16 +4,17 @@ import type { Host, HostReader } from '../../core/host/types.ts'
 import { ConvergeError } from '../../core/model/errors.ts'
 import { defineResource } from '../../core/model/resource.ts'
 import { requiredUnlessAbsent } from '../../core/model/unless_absent.ts'
+import { kernelPath, kernelSettingName, kernelSettingText } from '../../core/text/sysctl.ts'
 import { requireRoot } from '../accounts/account_files.ts'
 
 const props = requiredUnlessAbsent(
   z.strictObject({
     key: z
       .string()
-      .regex(/^[a-z][\w-]*([./][\w@:-]+)+$/, { error: 'a key such as vm.swappiness' })
+      .regex(kernelSettingName, { error: 'a key such as vm.swappiness' })
       .describe('Name of the setting; as in sysctl.d(5), net/ipv4/conf/eth0.100/rp_filter has a name with a dot'),
     value: z
-      .union([z.int(), z.string().regex(/^[^\s#;"][^\n\r\0"]*$/, { error: 'a value on one line' })])
+      .union([z.int(), z.string().regex(kernelSettingText, { error: 'a value on one line' })])
       .optional()
       .describe('Its value; required unless absent'),
     absent: z
@@ -34,12 +35,6 @@ const state = z.strictObject({
 type State = z.output<typeof state>
 
 const directories = ['/etc/sysctl.d', '/run/sysctl.d', '/usr/local/lib/sysctl.d', '/usr/lib/sysctl.d', '/lib/sysctl.d']
-
-/** Returns the path of a setting below /proc/sys. The first separator of a key decides what separates its parts: sysctl.d(5). */
-export function kernelPath(key: string): string {
-  if (/^[^./]*\//.test(key)) return key
-  return key.replace(/[./]/g, (sign) => (sign === '.' ? '/' : '.'))
-}
 
 const nameOf = (key: string) => `99-converge-${kernelPath(key).replaceAll('/', '-')}.conf`
 const pathOf = ({ key }: { readonly key: string }) => `${directories[0]}/${nameOf(key)}`

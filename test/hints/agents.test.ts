@@ -203,7 +203,7 @@ t.test('the hints about commands that an agent runs work', async (t) => {
       },
     },
     {
-      source,
+      source: 'core/fleet/remote/agent_process.ts',
       hint: 'run the command again',
       async broken() {
         const [superseded, newest] = [await open('web1'), await open('web1')]

@@ -53,7 +53,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: app('php_app'),
   },
   {
-    source: 'recipes/base/role.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'remove them, or the prefix /home/jane',
     role: 'base',
     event: 'setup',
@@ -62,7 +62,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/base/role.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'run converge as root, or remove them',
     role: 'base',
     event: 'setup',
@@ -71,7 +71,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/timezone.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'remove it, or the prefix /home/jane',
     role: 'base',
     event: 'setup',
@@ -80,7 +80,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/timezone.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'run converge as root, or remove system.timezone',
     role: 'base',
     event: 'setup',
@@ -89,7 +89,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/hosts_file.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'remove it, or the prefix /home/jane',
     role: 'base',
     event: 'configure',
@@ -98,7 +98,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/hosts_file.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'run converge as root, or remove converge.hosts_file',
     role: 'base',
     event: 'configure',
@@ -107,7 +107,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/base/role.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'run converge as root, or remove opsworks_initial_setup.limits',
     role: 'base',
     event: 'setup',
@@ -116,7 +116,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/base/role.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'remove it, or the prefix /home/jane',
     role: 'base',
     event: 'configure',
@@ -125,7 +125,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/tmpfs.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'remove it, or the prefix /home/jane',
     role: 'base',
     event: 'setup',
@@ -134,7 +134,7 @@ const proofs: readonly RoleWarningProof[] = [
     repaired: {},
   },
   {
-    source: 'recipes/site/tmpfs.ts',
+    source: 'recipes/site/system_setting.ts',
     hint: 'run converge as root, or remove tmpdir.tmpfs',
     role: 'base',
     event: 'setup',

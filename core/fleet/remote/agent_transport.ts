@@ -1,29 +1,13 @@
 /** Runs commands on hosts by their agents: the transport that replaces SSH where the stack file says so. */
 import { randomBytes } from 'node:crypto'
-import { PassThrough, Writable } from 'node:stream'
 import type { BusDirectory, EnrolledHost } from '../../bus/bus_directory.ts'
-import {
-  commandLifetime,
-  connectControl,
-  ensureConsumer,
-  ensureStream,
-  type NatsConnection,
-  type Streams,
-  streamsOf,
-} from '../../bus/connection.ts'
-import { isSignedBy, type KeyPair, keyPairOf } from '../../bus/keys.ts'
-import {
-  type AnswerContent,
-  answerContent,
-  type InputContent,
-  openSigned,
-  type PongContent,
-  pongContent,
-  pongId,
-} from '../../bus/protocol.ts'
-import { openMessage, sealCommand, sealMessage } from '../../bus/sealing.ts'
-import { type Subjects, subjectsOf } from '../../bus/subjects.ts'
+import { commandLifetime } from '../../bus/connection.ts'
+import { isSignedBy } from '../../bus/keys.ts'
+import { openSigned, pongContent, pongId } from '../../bus/protocol.ts'
+import { sealCommand } from '../../bus/sealing.ts'
 import { asConvergeError, ConvergeError } from '../../model/errors.ts'
+import { AgentProcess } from './agent_process.ts'
+import { ControlBus } from './control_bus.ts'
 import type { RemoteProcess, SshTransport } from './ssh_transport.ts'
 
 /** Milliseconds. */
@@ -38,12 +22,9 @@ export interface AgentLimits {
 
 export const defaultAgentLimits: AgentLimits = { connect: 10, silence: 20 }
 
-/** Bytes of input in one message. */
-const partBytes = 256 * 1024
-
 /** Shares between all connections to agents one connection to the bus, which ends with the last of them. */
 export class AgentConnector {
-  private bus: Promise<Bus> | null = null
+  private bus: Promise<ControlBus> | null = null
   private users = 0
 
   constructor(
@@ -64,7 +45,7 @@ export class AgentConnector {
         usage: true,
       })
     this.users++
-    this.bus ??= Bus.connect(this.directory)
+    this.bus ??= ControlBus.connect(this.directory)
     try {
       const bus = await this.bus
       await bus.prepare(host)
@@ -96,93 +77,6 @@ function connectFailed(host: string, thrown: unknown): ConvergeError {
   })
 }
 
-type Listener = (message: Uint8Array) => void
-
-/** The connection of the control plane to its bus. */
-class Bus {
-  private readonly listeners = new Map<string, Set<Listener>>()
-  private readonly reconnectListeners = new Set<() => void>()
-  private prepared = new Map<string, Promise<void>>()
-  private pending = new Set<Promise<unknown>>()
-
-  private constructor(
-    readonly connection: NatsConnection,
-    private readonly streams: Streams,
-    readonly stack: string,
-    readonly keys: KeyPair,
-    readonly subjects: Subjects,
-  ) {
-    connection.subscribe(subjects.answers, {
-      callback: (error, { subject, data }) => {
-        if (error === null) for (const listener of this.listeners.get(subject) ?? []) listener(data)
-      },
-    })
-    void this.watch()
-  }
-
-  static async connect(directory: BusDirectory): Promise<Bus> {
-    const { stack, control } = directory.settings()
-    const connection = await connectControl(directory, 'rollout')
-    return new Bus(connection, await streamsOf(connection), stack, await keyPairOf(control.seed), subjectsOf(stack))
-  }
-
-  private async watch(): Promise<void> {
-    for await (const { type } of this.connection.status()) {
-      if (type !== 'reconnect') continue
-      // The bus may have lost what it stored.
-      this.prepared.clear()
-      for (const listener of this.reconnectListeners) listener()
-    }
-  }
-
-  /** Creates the stream, and the consumer of a host, where they are missing. */
-  prepare(host: string): Promise<void> {
-    const known = this.prepared.get(host)
-    if (known !== undefined) return known
-    const work = ensureStream(this.streams, this.stack).then(() => ensureConsumer(this.streams, this.stack, host))
-    this.prepared.set(host, work)
-    work.catch(() => this.prepared.delete(host))
-    return work
-  }
-
-  forget(host: string): void {
-    this.prepared.delete(host)
-  }
-
-  on(subject: string, listener: Listener): () => void {
-    const all = this.listeners.get(subject) ?? new Set()
-    this.listeners.set(subject, all.add(listener))
-    return () => {
-      all.delete(listener)
-      if (all.size === 0) this.listeners.delete(subject)
-    }
-  }
-
-  onReconnect(listener: () => void): () => void {
-    this.reconnectListeners.add(listener)
-    return () => this.reconnectListeners.delete(listener)
-  }
-
-  /** Stores a message for a host; the server has written it to the disk when the promise resolves. */
-  store(host: string, content: string): Promise<void> {
-    const stored = this.streams.js.publish(this.subjects.command(host), content).then(() => undefined)
-    this.pending.add(stored)
-    const done = () => this.pending.delete(stored)
-    stored.then(done, done)
-    return stored
-  }
-
-  publish(subject: string, content: string): void {
-    if (!this.connection.isClosed()) this.connection.publish(subject, content)
-  }
-
-  async close(): Promise<void> {
-    // Among them may be the message that releases a lock.
-    await Promise.race([Promise.allSettled(this.pending), new Promise((resolve) => setTimeout(resolve, 2000).unref())])
-    await this.connection.close()
-  }
-}
-
 class AgentTransport implements SshTransport {
   readonly closed: Promise<ConvergeError | null>
   private settle: (end: ConvergeError | null) => void = () => undefined
@@ -197,7 +91,7 @@ class AgentTransport implements SshTransport {
   private readonly forget: (() => void)[]
 
   constructor(
-    private readonly bus: Bus,
+    private readonly bus: ControlBus,
     private readonly host: EnrolledHost,
     private readonly directory: BusDirectory,
     private readonly limits: AgentLimits,
@@ -310,191 +204,3 @@ class AgentTransport implements SshTransport {
 }
 
 const closedHere = () => new ConvergeError('the connection was closed here', { code: 'CONNECTION_LOST' })
-
-/** Milliseconds after which a command that the agent does not know is sent again. */
-const resendMs = 2500
-
-interface ProcessEnd {
-  readonly code: number | null
-  readonly signal: string | null
-}
-
-/** A command on a host, whose streams survive a loss of the bus: what is missing is asked for again. */
-class AgentProcess {
-  readonly remote: RemoteProcess
-  private readonly out = new PassThrough()
-  private readonly err = new PassThrough()
-  private readonly received = { out: 0, err: 0 }
-  /** All input so far, in order: the bus may lose what it has stored. */
-  private readonly inputs: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }[] = []
-  private inputBytes = 0
-  private hasClosedInput = false
-  private sentAt = 0
-  private previous: PongContent['commands'][string] | undefined
-  private isOver = false
-  private resolveEnd: (end: ProcessEnd) => void = () => undefined
-  private rejectEnd: (error: ConvergeError) => void = () => undefined
-  private readonly forget: () => void
-
-  constructor(
-    private readonly bus: Bus,
-    private readonly host: string,
-    private readonly id: string,
-    private readonly key: Buffer,
-    private readonly sealed: string,
-    private readonly over: () => void,
-  ) {
-    const ended = new Promise<ProcessEnd>((resolve, reject) => {
-      this.resolveEnd = resolve
-      this.rejectEnd = reject
-    })
-    ended.catch(() => undefined)
-    this.forget = bus.on(bus.subjects.answer(host, id), (message) => this.onAnswer(message))
-    const stdin = new Writable({
-      write: (chunk: Buffer, _encoding, done) => this.sendInput(Buffer.from(chunk)).then(() => done(), done),
-      final: (done) => this.sendPart(Buffer.alloc(0), true).then(() => done(), done),
-    })
-    this.remote = {
-      stdin,
-      stdout: this.out,
-      stderr: this.err,
-      ended,
-      close: () => {
-        if (!this.isOver) void this.tell({ kind: 'close' }).catch(() => undefined)
-      },
-    }
-  }
-
-  async start(): Promise<void> {
-    this.sentAt = performance.now()
-    try {
-      await this.bus.store(this.host, this.sealed)
-    } catch {
-      // The bus is away, or has lost its streams: the next pong shows that the command is missing.
-      this.bus.forget(this.host)
-    }
-  }
-
-  /** Compares how far the host is with what has arrived, and repeats what is missing. */
-  compare(state: PongContent['commands'][string] | undefined): void {
-    if (this.isOver) return
-    const { previous } = this
-    this.previous = state
-    if (state === undefined) {
-      if (performance.now() - this.sentAt > resendMs) void this.startAgain()
-      return
-    }
-    const isBehind = state.out > this.received.out || state.err > this.received.err || state.hasEnded
-    // Something may be on its way: only what two answers in a row miss is lost.
-    const isSame = previous !== undefined && previous.out === state.out && previous.err === state.err
-    if (isBehind && isSame) void this.quietly(this.tell({ kind: 'resume', ...this.received }))
-    const total = this.inputBytes
-    if (previous !== undefined && previous.in === state.in && state.in < total)
-      void this.quietly(this.repeatInput(state.in))
-  }
-
-  /** Ends it on this side. */
-  lose(error: ConvergeError): void {
-    if (this.isOver) return
-    this.remote.close()
-    this.finish(() => this.rejectEnd(error))
-  }
-
-  private async startAgain(): Promise<void> {
-    await this.quietly(this.bus.prepare(this.host))
-    await this.start()
-    await this.quietly(this.repeatInput(0))
-  }
-
-  /** Whatever fails here shows in the next pong. */
-  private async quietly(work: Promise<void>): Promise<void> {
-    try {
-      await work
-    } catch {
-      this.bus.forget(this.host)
-    }
-  }
-
-  private async sendInput(data: Buffer): Promise<void> {
-    for (let at = 0; at < data.length; at += partBytes) await this.sendPart(data.subarray(at, at + partBytes), false)
-  }
-
-  private async sendPart(data: Buffer, isLast: boolean): Promise<void> {
-    if (this.hasClosedInput) return
-    this.hasClosedInput = isLast
-    const part = { at: this.inputBytes, data, isLast }
-    this.inputs.push(part)
-    this.inputBytes += data.length
-    if (!this.isOver) await this.quietly(this.tellPart(part))
-  }
-
-  private async repeatInput(from: number): Promise<void> {
-    for (const part of this.inputs) if (part.at + part.data.length > from || part.isLast) await this.tellPart(part)
-  }
-
-  private tellPart({ at, data, isLast }: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }) {
-    return this.tell({ kind: 'input', at, data: data.toString('base64'), isLast })
-  }
-
-  private tell(content: InputContent): Promise<void> {
-    const input = Buffer.from(sealMessage(this.key, 'to host', content)).toString('base64')
-    return this.bus.store(this.host, JSON.stringify({ id: this.id, input }))
-  }
-
-  private onAnswer(message: Uint8Array): void {
-    if (this.isOver) return
-    // A message that was not made with the key of the command is somebody else's.
-    const answer = answerContent.safeParse(openMessage(this.key, 'from host', message))
-    if (answer.success) this.onContent(answer.data)
-  }
-
-  private onContent(answer: AnswerContent): void {
-    switch (answer.kind) {
-      case 'acknowledged':
-        return
-      case 'out':
-      case 'err': {
-        const { kind } = answer
-        const data = Buffer.from(answer.data, 'base64')
-        const known = this.received[kind] - answer.at
-        // A gap: the next pong shows it, and what is missing is asked for.
-        if (known < 0 || known >= data.length) return
-        this.received[kind] += data.length - known
-        this[kind].write(data.subarray(known))
-        return
-      }
-      case 'ended': {
-        const { code, signal, out, err } = answer
-        if (out > this.received.out || err > this.received.err) {
-          void this.quietly(this.tell({ kind: 'resume', ...this.received }))
-          return
-        }
-        // A command of an earlier agent, of whose end nobody knows: as when a connection is lost.
-        if (signal === 'lost') return this.lose(agentRestarted(this.host))
-        return this.finish(() => this.resolveEnd({ code, signal }))
-      }
-      case 'refused':
-        return this.finish(() =>
-          this.rejectEnd(
-            new ConvergeError(`${this.host} refuses the command: ${answer.message}`, {
-              code: answer.code,
-              hint: 'run the command again',
-            }),
-          ),
-        )
-    }
-  }
-
-  private finish(settle: () => void): void {
-    this.isOver = true
-    this.forget()
-    this.over()
-    this.out.end()
-    this.err.end()
-    this.remote.stdin.destroy()
-    settle()
-  }
-}
-
-const agentRestarted = (host: string) =>
-  new ConvergeError(`the agent of ${host} was started again while the command ran`, { code: 'CONNECTION_LOST' })
