@@ -10,7 +10,7 @@ export interface SystemSetting {
   /** Says what is left out, and that it needs root and the whole system. */
   readonly leftOut: string
   readonly declare: () => void
-  /** What a hint advises to remove; default: the attribute. */
+  /** Names the thing to remove in the hint; default: the attribute. */
   readonly subject?: string
 }
 
