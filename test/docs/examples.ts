@@ -159,6 +159,8 @@ export const examples: Readonly<Record<string, Proof>> = {
   'docs/reference/commands.md > stack pause [ID]': elsewhere('test/machine/fleet_operators.test.ts'),
   'docs/reference/commands.md > stack continue [ID]': elsewhere('test/machine/fleet_operators.test.ts'),
   'docs/reference/commands.md > deploy --console URL': elsewhere(consoleTest),
+  'docs/reference/commands.md > control': elsewhere('test/machine/agent_services.test.ts'),
+  'docs/reference/commands.md > agent ACTION [HOST]': elsewhere('test/machine/agent_services.test.ts'),
 
   'docs/shared-blobs.md > NFS': attributes([]),
   'docs/shared-blobs.md > S3': attributes([]),

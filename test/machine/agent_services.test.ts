@@ -1,4 +1,4 @@
-/** Tests the roles bus and agent on a host with systemd, by the commands of docs/agents.md. */
+/** Tests the roles bus and agent on a host with systemd, by the commands of docs/agents.md and docs/reference/commands.md. */
 import { cpSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { needs } from '../support/machine.ts'
@@ -37,7 +37,7 @@ t.test('bus and agent run as services, and return after a kill', async (t) => {
   const converge = (words: string, status = 0) => run(`${program.join(' ')} ${words}`, status)
   const asControl = (words: string) =>
     run(`runuser -u ${account} -- env HOME=/tmp ${program.join(' ')} ${words} --stack ${stackFile}`)
-  /** Waits for the agent, which connects again by itself. */
+  /** Waits until the agent has connected again. */
   const answers = async () =>
     run(
       `for i in $(seq 60); do runuser -u ${account} -- env HOME=/tmp ${program.join(' ')} agent list --stack ${stackFile} | grep -q 'app1  answers' && exit 0; sleep 0.5; done; exit 1`,
