@@ -1,6 +1,7 @@
 /** Masks lines that arrive one by one, also where a secret is on a line below the one that names it. */
+
+import { secretLineMask } from './secret_lines.ts'
 import { secretStem } from './secret_names.ts'
-import { keyLineMask } from './secret_text.ts'
 
 /** The end of a line whose value follows: `password: |`, `"secrets": {`, `- name: DB_PASSWORD`. */
 const opening =
@@ -17,14 +18,14 @@ const maxBlockLines = 40
  * @param mask masks a text of one or several lines
  */
 export function lineMask(mask: (text: string) => string): (line: string) => string {
-  const maskKeyLine = keyLineMask()
+  const maskKeyLine = secretLineMask()
   let block: string[] = []
   return (line) => {
     const keyLine = maskKeyLine(line)
     if (keyLine !== null) return keyLine
     if (block.length >= maxBlockLines && isOpenInsert(block[0] ?? '')) dropOldestRow(block)
     const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block)
-    if (!isInside) block = isOpening(line) && secretStem.test(line) ? [line] : []
+    if (!isInside) block = isOpening(line) && (secretStem.test(line) || /^\s*stringData:/.test(line)) ? [line] : []
     else block.push(line)
     if (block.length < 2) return mask(line)
     const masked = mask(block.join('\n')).split('\n')

@@ -22,13 +22,13 @@ const suffixes = ['_pwd', '_pass', '_pat', '_pw']
 const others = [
   ...['secret_key_base', 'pgpass', 'pgpassword', 'requirepass', 'masterauth', 'authorization', 'dsn'],
   ...['basic_auth', 'http_auth', 'redis_auth', 'rediscli_auth', 'vault_secret_id'],
-  ...['erlang_cookie', 'webhook_url', 'htpasswd', 'rootpw', 'bindpw', 'conn_str'],
+  ...['erlang_cookie', 'webhook_url', 'htpasswd', 'rootpw', 'bindpw', 'authtok', 'conn_str'],
 ]
 const endings = [...plurals, ...words, ...keys, ...others]
 
 /** Endings of secret names in one letter case: `MYSQLPASSWORD`, `clientsecret`, `storepass`. */
 const joined =
-  /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http)_?pass)$/
+  /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http|ssh|proxy|imap|bind|master|login|rpc|sql|pg|mongo|amqp)_?pass)$/
 
 /** Endings that name one of several values, its use or its form: `DB_PASSWORD_2`, `API_TOKEN_OLD`, `PRIVATE_KEY_BASE64`. */
 const uses = [

@@ -1,32 +1,10 @@
 /** Patterns that find secrets in URLs, options, headers, commands and the lines of common files. */
+import { commandSecrets } from './command_secrets.ts'
+import { fileSecrets } from './file_secrets.ts'
+import { messageSecrets } from './message_secrets.ts'
 import { candidateName } from './secret_names.ts'
+import { always, byName, quoted, quotedOrWord, type SecretPattern, type SecretPatternGroup } from './secret_pattern.ts'
 
-/** A pattern whose first group ends where the value begins. */
-export interface SecretPattern {
-  readonly pattern: RegExp
-  readonly value: number
-  /** The group of the name that decides; null where every such value is secret. */
-  readonly name: number | null
-}
-
-/** Patterns that are tried only where the hint matches: a run masks each line that a build prints. */
-export interface SecretPatternGroup {
-  readonly hint: RegExp
-  readonly patterns: readonly SecretPattern[]
-}
-
-/** Returns a pattern whose second group is a secret, whatever its name is. */
-function always(source: string, flags = 'g'): SecretPattern {
-  return { pattern: new RegExp(source, flags), value: 2, name: null }
-}
-
-/** Returns a pattern whose second group is the name, and the third the value: a secret if the name is that of one. */
-function byName(source: string, flags = 'gi'): SecretPattern {
-  return { pattern: new RegExp(source, flags), value: 3, name: 2 }
-}
-
-const quotedOrWord = `"[^"\\n]*"|'[^'\\n]*'|["']?[^\\s"']+`
-const quoted = `"[^"\\n]*"|'[^'\\n]*'`
 /** Words before the secret in an Authorization header. */
 export const loginSchemes = 'basic|bearer|token|digest|api-?key|negotiate|hawk|hmac|aws4-hmac-sha256|jwt|oauth'
 
@@ -125,40 +103,6 @@ export const patternsAnywhere: readonly SecretPatternGroup[] = [
   { hint: /[_.-]/, patterns: [always(`((?<![\\w-]))(${forms.join('|')})`)] },
 ]
 
-const within = '[^\\n|;&]{0,400}?\\s'
-const argument = `(${quoted}|[^\\s"'-][^\\s"']*)`
-
-/** Options and arguments of well-known commands. */
-const inCommands: readonly SecretPattern[] = [
-  `((?:curl|wget|https?|xh)\\b${within}(?:-u|--user|-a|--auth|-U|--proxy-user)[= ]?["']?[^\\s:"']+:)([^\\s"']+)`,
-  `((?:mysql\\w*|mariadb[\\w-]*|mycli|7z\\w*)\\b${within}-p)${argument}`,
-  `((?:mongo\\w*|sshpass)\\b${within}-p[= ]?)${argument}`,
-  `(sshpass\\s+-p[= ]?)${argument}`,
-  `((?:docker|podman|buildah|skopeo|helm|az|oc)\\b${within}login\\b[^\\n|;&]{0,99}?\\s-p[= ]?)${argument}`,
-  `(ldap\\w+\\s${within.replace('\\s', '')}-w[= ]?)${argument}`,
-  `(redis-cli\\b${within}-a )${argument}`,
-  `((?:un)?zip\\b${within}-P ?)${argument}`,
-  `(htpasswd\\s+-\\w*b\\w*\\s+\\S+\\s+\\S+\\s+)${argument}`,
-  `(wpa_passphrase\\s+\\S+\\s+)${argument}`,
-  `(rabbitmqctl\\b${within}(?:add_user|change_password)\\s+\\S+\\s+)${argument}`,
-  `(pass:)([^\\s"']{4,})`,
-  `(redis-cli\\b${within}--pass[= ])${argument}`,
-  `(curl\\b${within}(?:-b|--cookie)[= ]?["']?[^\\s=;"']+=)([^\\s"']+)`,
-  `(user(?:mod|add)\\b${within}-p[= ]?)${argument}`,
-  `(openssl\\b${within}-[kK] )${argument}`,
-  `(ssh-keygen\\b${within}-[NP] ?)${argument}`,
-  `((?:un)?rar\\b${within}-h?p)${argument}`,
-  `((?:smb\\w+|rpcclient)\\b${within}(?:-U|--user)[= ]?["']?[^\\s%"']+%)([^\\s"']+)`,
-  `(lftp\\b${within}-u ?["']?[^\\s,"']+,)([^\\s"']+)`,
-  `(vault\\s+login\\s+(?:-\\S+\\s+)*)((?=\\S*\\d)[^\\s"'=-][^\\s"'=]*)`,
-  `(twine\\b${within}-p[= ]?)${argument}`,
-  `((?:ipmitool|mosquitto_\\w+)\\b${within}-P[= ]?)${argument}`,
-  `(snmp\\w+\\b${within}-[cAX] ?)${argument}`,
-  `(ldappasswd\\b${within}-[sa] ?)${argument}`,
-  `(echo\\s+(?:-\\w+\\s+)?["']?[^\\s:"'|]{1,300}:)([^\\s"'|]{1,300})(?=[^\\n|]{0,300}\\|[^\\n|]{0,300}chpasswd)`,
-  `((?:echo|printf)\\s+(?:-\\w+\\s+)?(?:["']?%s(?:\\\\n)?["']?\\s+)?)(${quoted}|[^\\s"'|]+)(?=\\s{0,300}\\|[^\\n|]{0,300}(?:--password-stdin|--passphrase-fd|--stdin|\\s-S\\b))`,
-].map((source) => always(`(?<![\\w.-])${source}`.replace('(?<![\\w.-])(', '((?<![\\w.-])')))
-
 const text = `([^<]+|<!\\[CDATA\\[[^\\]]*\\]\\]>)(?=<)`
 const tagEnd = '[^<>]{0,200}>'
 
@@ -231,7 +175,9 @@ const elsewhere: readonly SecretPattern[] = [
 
 /** In files of the host, in the output of commands, and in attributes that hold a text of their own. */
 export const patternsInForeignText: readonly SecretPatternGroup[] = [
-  { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl|chpasswd|vault/, patterns: inCommands },
+  ...commandSecrets,
+  ...messageSecrets,
+  ...fileSecrets,
   // --password value: in a command, not in a message, where the next word may be any
   {
     hint: /(?:^|\s)-/,

@@ -2,13 +2,8 @@
 import { insertedSecrets } from './inserted_secrets.ts'
 import { namedValues } from './named_values.ts'
 import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } from './secret_names.ts'
-import {
-  loginSchemes,
-  patternsAnywhere,
-  patternsInForeignText,
-  type SecretPattern,
-  type SecretPatternGroup,
-} from './secret_patterns.ts'
+import type { SecretPattern, SecretPatternGroup } from './secret_pattern.ts'
+import { loginSchemes, patternsAnywhere, patternsInForeignText } from './secret_patterns.ts'
 import { mergeSpans, type Span } from './spelling.ts'
 import type { Bounds } from './value_bounds.ts'
 
@@ -137,24 +132,6 @@ function keySpans(text: string, pattern: RegExp): readonly Span[] {
     const start = index + (body === undefined ? 0 : before.length)
     return { start, end: start + (body ?? before).length }
   })
-}
-
-/** A key of 16,384 bits has so many lines in PEM. */
-const longestKey = 220
-
-/** Masks the private keys in lines that arrive one by one; gives null for a line that is part of none. */
-export function keyLineMask(): (line: string) => string | null {
-  let left = 0
-  return (line) => {
-    const isInside = left > 0 && !line.includes('-----END ')
-    left =
-      /-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY/.test(line) && !line.includes('-----END ')
-        ? longestKey
-        : isInside
-          ? left - 1
-          : 0
-    return isInside ? line.replaceAll(/\S.*/g, mask) : null
-  }
 }
 
 /**

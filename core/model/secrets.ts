@@ -1,7 +1,8 @@
 /** Keeps secret values out of everything that is printed or stored. */
 import { lineMask } from './line_mask.ts'
+import { secretLineMask } from './secret_lines.ts'
 import { hasSecretName, noNames, type OwnNames } from './secret_names.ts'
-import { keyLineMask, maskNamed, maskValues, secretsInside } from './secret_text.ts'
+import { maskNamed, maskValues, secretsInside } from './secret_text.ts'
 import { maskCuts } from './shorten.ts'
 import { mergeSpans, type Span, Spelling } from './spelling.ts'
 
@@ -113,7 +114,7 @@ function joinNames(one: OwnNames, other: OwnNames): OwnNames {
 /** Returns the lines of a secret, and the values of names in it: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
-  const isInKey = keyLineMask()
+  const isInKey = secretLineMask()
   const lines = value.split('\n').map((line) => line.trim())
   return [...lines.filter((line) => isSecretLine(line, isInKey(line) !== null)), ...secretsInside(value)]
 }
