@@ -64,7 +64,9 @@ const ofOtherCommands = [
   `(composer\\b${within}http-basic\\.\\S+\\s+\\S+\\s+)${argument}`,
   `(bundler?\\s+config\\s+(?:set\\s+)?(?:--\\w+\\s+)?\\S+\\s+[^\\s:"']+:)([^\\s"']+)`,
   `((?:sqlplus|sqlldr|imp|exp|impdp|expdp)\\s+(?:-\\S+\\s+)?[\\w$#]+/)([^\\s"'@]+)(?=@|\\s)`,
-  `((?:bin/[\\w.-]+\\s+adduser|addzopeuser)\\s+\\S+\\s+)${argument}`,
+  `((?:(?:bin/[\\w.-]+|plonectl)\\s+adduser|addzope2?user)\\s+\\S+\\s+)${argument}`,
+  `((?:zeopasswd|zpasswd\\S{0,4})\\b${within}-p )${argument}`,
+  `(mk(?:wsgi|zope)instance\\b${within}(?:-u|--user)[= ]?[^\\s:]{1,80}:)([^\\s"']+)`,
   `(curl\\b${within}(?:-F|--form(?:-string)?|-d|--data\\S*)[= ]["']?(?:[^\\s"']*&)?pass=)([^\\s"'&]+)`,
 ].map(ofCommand)
 
@@ -76,7 +78,7 @@ function ofCommand(source: string): SecretPattern {
 export const commandSecrets: readonly SecretPatternGroup[] = [
   { hint: /\s--?\w|pass:|htpasswd|wpa_|rabbitmqctl|chpasswd|vault/, patterns: optionsAndArguments },
   {
-    hint: /echo\s|printf\s|<<<|plink|pscp|psftp|psexec|crackmapexec|nxc|netexec|evil-winrm|rdesktop|supervisorctl|ncftp|doveadm|slappasswd|htpasswd|xfreerdp|schtasks|\bnet\s|mysqladmin|\bmc\s|nsupdate|\bdig\s|rndc|snmp|qpdf|doctl|hcloud|\ssecrets?\s|composer|bundler?\s|sqlplus|sqlldr|\b(?:imp|exp)(?:dp)?\s|\sadduser|addzopeuser|\bcurl\s/,
+    hint: /echo\s|printf\s|<<<|plink|pscp|psftp|psexec|crackmapexec|nxc|netexec|evil-winrm|rdesktop|supervisorctl|ncftp|doveadm|slappasswd|htpasswd|xfreerdp|schtasks|\bnet\s|mysqladmin|\bmc\s|nsupdate|\bdig\s|rndc|snmp|qpdf|doctl|hcloud|\ssecrets?\s|composer|bundler?\s|sqlplus|sqlldr|\b(?:imp|exp)(?:dp)?\s|\sadduser|addzope|zeopasswd|zpasswd|mk(?:wsgi|zope)|\bcurl\s/,
     patterns: ofOtherCommands,
   },
 ]

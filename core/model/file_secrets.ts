@@ -9,10 +9,19 @@ export const openVpnTags = 'tls-auth|tls-crypt|tls-crypt-v2|key|secret|auth-user
 export const fileSecrets: readonly SecretPatternGroup[] = [
   {
     // user = admin:value, as in buildout.cfg; not user:group
-    hint: /user|login/i,
+    hint: /user|login|auth|PASS|\|/i,
     patterns: [
       always(
-        `((?<![\\w.])(?:[\\w-]{0,30}[-_])?(?:user|login|userpwd)["']?[ \\t]{0,9}=[ \\t]{0,9}["']?[\\w.@+-]{1,80}:)(?!\\d+(?=["'\\s]|$)|//)([^\\s"']{2,200})`,
+        `((?<![\\w.])(?:[\\w-]{0,30}[-_])?(?:(?:basic|http|proxy)?[-_]?auth|login)["']?\\s{0,9}[:=]\\s{0,9}["']?(?:[\\w.@+-]{1,80}:)?)(${randomWord})`,
+        'gi',
+      ),
+      always(`(^(?:[CS<>]:? ?|-{1,4}> ?)?PASS )(${randomWord})[ \\t]*$`, 'gm'),
+      always(`(^\\w{1,9} LOGIN \\S{1,80} )(\\S+)[ \\t]*$`, 'gm'),
+      byName(`(^[ \\t]{0,9}(${candidateName})[ \\t]{0,40}\\|[ \\t]{0,40})(${randomWord})(?=[ \\t]*$)`, 'gm'),
+      always(`(\\bAUTH LOGIN\\s+)([\\w+/=]{8,})`),
+      always(`(["']auth["'](?:[ \\t]+"[^"\\n]{0,80}")?[ \\t]+)("[^"\\n]*")(?=[ \\t]*$)`, 'gim'),
+      always(
+        `((?<![\\w.])(?:[\\w-]{0,30}[-_])?(?:users?|logins?|userpwd|(?:basic|http|proxy)?[-_]?auth)["']?[ \\t]{0,9}=[ \\t]{0,9}["']?[\\w.@+-]{1,80}:)(?!\\d+(?=["'\\s]|$)|//)([^\\s"']{2,200})`,
         'gi',
       ),
       always(`((?<![\\w-])--?[\\w-]{0,30}user[= ]["']?[\\w.@+-]{1,80}:)(${randomWord})`),
@@ -23,6 +32,20 @@ export const fileSecrets: readonly SecretPatternGroup[] = [
     hint: /__ac|sess/i,
     patterns: [always(`((?<![\\w-])(?:__ac|[A-Z]{0,10}SESSI?O?N?ID|sessionid)["']?=["']?)([^\\s;,"']{4,})`, 'gi')],
   },
+  {
+    // DEPLOY_KEY=value; not the key of a cache, a table or a host
+    hint: /key["']?\s{0,9}[:=]/i,
+    patterns: [
+      always(
+        `((?<![\\w.-])(?!(?:[\\w.-]{0,60}[._-])?(?:public|primary|foreign|sort|cache|partition|host|index|group|routing|idempotency|unique|object|publishable|site|map|item|hash|range|translation|registry|composite|lookup|tag)[._-]?[Kk]ey["']?\\s{0,9}[:=])[\\w.-]{1,60}(?:[._-]key|Key)["']?\\s{0,9}[:=]\\s{0,9}["']?)(?!(?:ssh|ecdsa|sk)-)(${randomWord})`,
+        'g',
+      ),
+      always(
+        `((?<![\\w.-])(?!(?:PUBLIC|PRIMARY|FOREIGN|SORT|CACHE|PARTITION|HOST|SITE|PUBLISHABLE)_KEY)[A-Z][A-Z0-9_]{0,60}_KEY["']?\\s{0,9}[:=]\\s{0,9}["']?)(?!(?:ssh|ecdsa|sk)-)(${randomWord})`,
+      ),
+    ],
+  },
+  { hint: /--\w/, patterns: [always(`((?<![\\w-])--(?:pass|pwd|auth|key)[= ]["']?)(${randomWord})`)] },
   { hint: /Signature/, patterns: [always(`((?<!\\w)X-Amz-Signature=)([^&\\s"']+)`)] },
   { hint: /(?:AKIA|ASIA)/, patterns: [always(`(\\b(?:AKIA|ASIA)[A-Z0-9]{8,}:)(\\S+)`)] },
   {
@@ -36,6 +59,8 @@ export const fileSecrets: readonly SecretPatternGroup[] = [
   {
     hint: /<[\w<~-]/,
     patterns: [
+      always(`(<input\\s[^<>]{0,300}type=["']?password["']?[^<>]{0,300}?\\svalue=)("[^"<]*"|'[^'<]*')`, 'gi'),
+      byName(`(<meta\\s[^<>]{0,99}?name=["'](${candidateName})["'][^<>]{0,99}?\\scontent=)("[^"<]*"|'[^'<]*')`),
       always(`(^<(?:${openVpnTags})>\\n)([^<]{1,8000}?)(?=^</)`, 'gm'),
       byName(`(\\b(?:name|key|id)=["'](${candidateName})["'][^<>]{0,200}>\\s{0,40}<value>)([^<]+)(?=<)`),
       // {NAME, <<"value">>}, in Erlang
@@ -101,6 +126,14 @@ export const fileSecrets: readonly SecretPatternGroup[] = [
       always(`(\\bjdbc:oracle:\\w+:[^\\s/]{1,80}/)([^\\s@"']+)(?=@)`),
       always(`(\\bBUNDLE_\\w+["']?[:=]\\s{0,9}["']?[^\\s:"'/]{1,80}:)([^\\s"'/]+)`),
       byName(`((?<![\\w.-])(${candidateName})["']?\\]?\\s{0,9}(?:\\|\\||\\?\\?|&&)=\\s{0,9})(${quoted})`),
+    ],
+  },
+  {
+    hint: /form-data|string|['"]m(?:ysql|ariadb)/,
+    patterns: [
+      byName(`(\\bname="(${candidateName})"(?:[^\\n]{0,99}\\n){1,4}?\\r?\\n)([^\\n]+)`),
+      byName(`(\\[?["'](${candidateName})["']\\]?\\s{0,9}=>\\s{0,40}string(?:\\(\\d+\\))?[ \\t]+)(${quoted})`),
+      always(`(["'](?:mysql|mariadb)[\\w-]{0,20}["'][^\\]\\n]{0,200}?["']-p)([^"'\\n]+)`),
     ],
   },
 ]

@@ -1,7 +1,8 @@
 /** Masks lines that arrive one by one, also where a secret is on a line below the one that names it. */
 
 import { secretLineMask } from './secret_lines.ts'
-import { secretStem } from './secret_names.ts'
+import { hasSecretName, secretStem } from './secret_names.ts'
+import { isTableRow, tableColumns } from './table_secrets.ts'
 
 /** The end of a line whose value follows: `password: |`, `"secrets": {`, `- name: DB_PASSWORD`. */
 const opening =
@@ -23,7 +24,7 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
   return (line) => {
     const keyLine = maskKeyLine(line)
     if (keyLine !== null) return keyLine
-    if (block.length >= maxBlockLines && isOpenInsert(block[0] ?? '')) dropOldestRow(block)
+    if (block.length >= maxBlockLines) dropOldestRow(block)
     const isInside = block.length > 0 && block.length < maxBlockLines && isWithin(line, block)
     if (!isInside) block = isOpening(line) && (secretStem.test(line) || /^\s*stringData:/.test(line)) ? [line] : []
     else block.push(line)
@@ -34,21 +35,26 @@ export function lineMask(mask: (text: string) => string): (line: string) => stri
 }
 
 function isOpening(line: string): boolean {
-  return opening.test(line) || isOpenInsert(line)
+  return opening.test(line) || isOpenInsert(line) || tableColumns(line, hasSecretName) !== null
 }
 
 function isOpenInsert(line: string): boolean {
   return /\b(?:into|insert)\s/i.test(line) && openStatement.test(line)
 }
 
-/** Keeps the names of the columns, because a statement may have any number of rows. */
+/** Keeps the names of the columns, because a statement or a table may have any number of rows. */
 function dropOldestRow(block: string[]): void {
+  const [first = ''] = block
+  if (tableColumns(first, hasSecretName) !== null) block.splice(1, 1)
+  if (!isOpenInsert(first)) return
   const row = block.findIndex((line, index) => index > 0 && /^\s*\(/.test(line))
   if (row > 0) block.splice(row, 1)
 }
 
 function isWithin(line: string, block: readonly string[]): boolean {
   const first = block[0] ?? ''
+  const columns = tableColumns(first, hasSecretName)
+  if (columns !== null) return isTableRow(line, columns)
   if (block.at(-1)?.endsWith('\\') === true) return true
   if (isOpenInsert(first) && /^\s*\(/.test(line)) return true
   return line.trim() === '' || indentation(line) > indentation(first) || blockLine.test(line) || /"""|'''/.test(first)

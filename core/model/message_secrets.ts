@@ -2,16 +2,43 @@
 import { candidateName } from './secret_names.ts'
 import { always, byName, quoted, type SecretPatternGroup } from './secret_pattern.ts'
 
+const wordEnd = `(?=[\\s"'.,;:)]|$)`
 /** Words with letters and digits that name a method, a format or a date: messages about a password contain them. */
-const knownWords =
-  '(?:base\\d+|sha-?\\d+|md5|utf-?\\d+|x509|oauth\\d?|[hr]s\\d+|argon2\\w*|pbkdf2\\w*|v\\d+(?:(?:alpha|beta)\\d+)?|\\d+\\w{0,2}|\\d{4}-\\d\\d-\\d\\d\\S*|[\\d.:]+)(?=[\\s.,;:)]|$)'
-/** A word that looks random: mixed letters and digits. Not a path, an address, a name with a number or a version. */
-export const randomWord = `(?!${knownWords})(?![A-Za-z]+[-_.]?\\d{1,4}(?=[\\s.,;:)]|$))(?=[^\\s"'/]{0,100}\\d)(?=[^\\s"'/]{0,100}[A-Za-z])(?!\\S{0,100}(?:\\.[a-z]{2,6}(?=[\\s,;:)]|$)|\\d\\.\\d+))(?!\\S{0,20}://|\\$?[{(-])[^\\s"'/<>(),;|*:](?:[^\\s"'<>(),;|*:]|:(?=\\S)){5,200}`
+const knownWords = [
+  ...[
+    'base\\d+',
+    '\\w{0,9}sha-?\\d+',
+    'md5',
+    'utf-?\\d+',
+    'x509',
+    'oauth\\d?',
+    '[hr]s\\d+',
+    'argon2\\w*',
+    'pbkdf2\\w*',
+  ],
+  ...[
+    'v\\d+(?:(?:alpha|beta)\\d+)?',
+    '\\d+\\w{0,2}',
+    '\\d{4}-\\d\\d-\\d\\d\\S*',
+    '[\\d.:]+',
+    '[A-Za-z]+[-_.]?\\d{1,4}',
+  ],
+]
+/** A file name, a domain or a version. */
+const dotted = `\\S{0,100}(?:\\.[a-z]{2,6}${wordEnd.replace('.', '')}|\\d\\.\\d+)`
+/** Begins an address, an option or a placeholder. */
+const otherBeginning = '\\S{0,20}://|\\$?[{(-]'
+/** A word that looks random: mixed letters and digits. */
+export const randomWord = [
+  ...[`(?!(?:${knownWords.join('|')})${wordEnd})`, `(?!${dotted})`, `(?!${otherBeginning})`],
+  ...[`(?=[^\\s"'/]{0,100}\\d)`, `(?=[^\\s"'/]{0,100}[A-Za-z])`],
+  ...[`[^\\s"'/<>(),;|*:](?:[^\\s"'<>(),;|*:]|:(?=\\S)){5,200}`],
+].join('')
 
 const subject =
   '\\b(?:pass(?:word|wd|phrase|code)|secret|token|pin(?:[ -]code)?|api[ -]?key|access[ -]key|unseal key(?: \\d+)?|recovery (?:codes?|key)|login code)s?'
 const verb = '(?:is|was|are|to|as|now)[: \\t]{1,3}'
-const connector = `(?:${verb}|:[ \\t]{0,9}|[ \\t]=[ \\t]|->[ \\t])`
+const connector = `(?:${verb}|[.…]{0,60}:[ \\t]{0,9}|[ \\t]=[ \\t]|(?:->|→)[ \\t]|[.…]{3,60}[ \\t]{0,9})`
 
 export const messageSecrets: readonly SecretPatternGroup[] = [
   {
@@ -20,6 +47,9 @@ export const messageSecrets: readonly SecretPatternGroup[] = [
       always(`(${subject}(?:[ \\t][^\\s:="']{1,40}){0,6}?[ \\t]{0,3}${connector})(${randomWord})`, 'gi'),
       always(`(${subject}(?:[ \\t][^\\s:="']{1,40}){0,6}?[ \\t]{0,3}${verb})(${quoted})`, 'gi'),
       always(`((?<![\\w.-])pass["']?\\s{0,9}[:=][ \\t]{0,9}["']?)(${randomWord})`, 'gi'),
+      always(`(${subject}[ \\t]["'])(${randomWord})(?=["'])`, 'gi'),
+      // A prompt, and the answer on the next line
+      always(`(${subject}(?:[ \\t][^\\s:="']{1,40}){0,6}?:[ \\t]*\\n[ \\t]*)(${randomWord})(?=[ \\t]*$)`, 'gim'),
       always(`(\\brecovery codes?:[ \\t]*\\S{1,80}[ \\t]+)(\\S.*)`, 'gi'),
     ],
   },

@@ -10,6 +10,7 @@ const keyKinds = [
   ...['access', 'secret', 'license', 'signing', 'encryption', 'encrypt', 'decryption', 'decrypt', 'master', 'session'],
   ...['auth', 'hmac', 'jwt', 'fernet', 'cipher', 'crypt', 'cookie', 'nonce', 'logged_in', 'account', 'shared'],
   ...['preshared', 'app', 'unseal', 'gpg', 'pgp', 'rsa', 'aes', 'enc', 'storage', 'stripe', 'mailgun', 'openai'],
+  ...['deploy', 'signature', 'subscription', 'consumer', 'priv', 'integration', 'webhook', 'service'],
 ]
 const keys = keyKinds.flatMap((kind) => [`${kind}_key`, `${kind}key`])
 /** Names of several secrets. */
@@ -28,7 +29,7 @@ const endings = [...plurals, ...words, ...keys, ...others]
 
 /** Endings of secret names in one letter case: `MYSQLPASSWORD`, `clientsecret`, `storepass`. */
 const joined =
-  /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http|ssh|proxy|imap|bind|master|login|rpc|sql|pg|mongo|amqp)_?pass)$/
+  /(?:password|passwd|passphrase|secret|(?:access|auth|refresh|api|bot|user|id)token|(?:db|mysql|redis|smtp|mail|admin|user|root|store|key|auth|ldap|ftp|http|ssh|proxy|imap|bind|master|login|rpc|sql|pg|mongo|amqp)_?(?:pass|pwd))$/
 
 /** Endings that name one of several values, its use or its form: `DB_PASSWORD_2`, `API_TOKEN_OLD`, `PRIVATE_KEY_BASE64`. */
 const uses = [
@@ -118,8 +119,8 @@ function soundsSecret(name: string): boolean {
   if (/^(?:old)?pwd$/i.test(name)) return name === 'pwd' || name === 'Pwd'
   // A word of sudoers: its value is a command.
   if (name === 'NOPASSWD') return false
-  // The login of npm, as user:password in base64.
-  if (name === '_auth') return true
+  // The login of npm, as user:password in base64; a short form of password.
+  if (name === '_auth' || /^pw$/i.test(name)) return true
   const split = inWords(name)
   const shortened = split.replace(useAtEnd, '')
   const forms = [split, shortened, shortened.replace(useAtEnd, ''), inWords(name, false).replace(useAtEnd, '')]

@@ -5,6 +5,7 @@ import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } f
 import type { SecretPattern, SecretPatternGroup } from './secret_pattern.ts'
 import { loginSchemes, patternsAnywhere, patternsInForeignText } from './secret_patterns.ts'
 import { mergeSpans, type Span } from './spelling.ts'
+import { tableSecrets } from './table_secrets.ts'
 import type { Bounds } from './value_bounds.ts'
 
 const mask = '********'
@@ -70,7 +71,9 @@ function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
     ...keys,
     ...patternSpans(text, patternsInForeignText, ownNames),
     ...values,
-    ...(candidate.test(text) ? insertedSecrets(text, isSecret).map((bounds) => withoutQuotes(text, bounds)) : []),
+    ...(candidate.test(text)
+      ? [...insertedSecrets(text, isSecret), ...tableSecrets(text, isSecret)].map((one) => withoutQuotes(text, one))
+      : []),
     ...afterOwnNames(text, names),
   ].filter(({ start, end }) => !isHarmless(text.slice(start, end)))
 }

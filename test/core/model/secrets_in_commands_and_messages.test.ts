@@ -88,7 +88,69 @@ const samples: Readonly<Record<string, readonly string[]>> = {
     ],
     ...['<property name="db.password"><value>§</value></property>'],
   ],
+  tables: [
+    ...[
+      'name,password\nann,§',
+      'user;password\nann;§',
+      '"name","password"\n"ann","§"',
+      'name\tpassword\nann\t§\nbob\t§',
+    ],
+    ...[
+      ' name | password \n------+----------\n ann  | §\n bob  | §',
+      '| user | password |\n+------+------+\n| ann | § |',
+    ],
+    ...['-[ RECORD 1 ]--\nname     | ann\npassword | §', 'COPY users (id, password) FROM stdin;\n1\t§\n2\t§\n\\.'],
+  ],
+  protocols: [
+    ...[
+      'Content-Disposition: form-data; name="password"\r\n\r\n§\r\n--x',
+      'AUTH LOGIN\n§Zm8=',
+      'a1 LOGIN ann §',
+      'PASS §',
+    ],
+    ...['C: PASS §', '---> PASS §', '1700.1 [0 127.0.0.1:1] "AUTH" "§"', '"auth" "default" "§"'],
+    ...['<input type="password" name="x" value="§">', '<meta name="csrf-token" content="§">'],
+  ],
+  names: [
+    ...[
+      'DEPLOY_KEY=§',
+      'MY_KEY=§',
+      'tool --pass=§',
+      'tool --auth §',
+      'signature_key: §',
+      'consumerKey: "§"',
+      'sshKey = §',
+      'SSH_KEY="§"',
+      'pw=§',
+      '"pw": "§"',
+    ],
+    ...[
+      'DBPWD=§',
+      'TWILIO_AUTH=§',
+      'auth = ann:§',
+      'proxy_auth=ann:§',
+      'users = ann:§',
+      'basicauth: ann:§',
+      'CF_Key="§"',
+    ],
+  ],
+  'answers to prompts': [
+    ...[
+      'Password:\n§',
+      'Password for ann:\n  §',
+      "invalid token '§'",
+      'Password ........ §',
+      'password → §',
+      'Password……: §',
+    ],
+  ],
   'programming languages': [
+    ...[
+      'array(1) {\n  ["password"]=>\n  string(10) "§"\n}',
+      "'password' => string '§' (length=10)",
+      "['mysql', '-p§']",
+    ],
+    ...['plonectl adduser ann §', 'bin/zeopasswd -p § ann', 'mkwsgiinstance -d . -u admin:§', 'addzope2user ann §'],
     ...['password_hash("§", 1)', "make_password('§')", "user.set_password('§')", "ENV['API_KEY'] ||= '§'"],
     ...['ConvertTo-SecureString "§" -AsPlainText', 'New-Object PSCredential("ann", "§")', 'token := "§"'],
   ],
@@ -116,6 +178,8 @@ t.test('masks a PuTTY key and a secret of Kubernetes in lines that arrive one by
     'stringData:\n  a: §\n  b: §',
     '<tls-crypt>\n§\n</tls-crypt>',
     'password <<EOF\n§\nEOF',
+    'name,password\nann,§\nbob,§',
+    ' name | password \n------+------\n ann | §\n bob | §',
   ]
   for (const block of blocks) {
     const mask = new Secrets().foreignLineMask()
@@ -166,6 +230,29 @@ t.test('leaves messages and commands without secrets unchanged', (t) => {
       'community support',
       'snmpget -v2c h 1.3.6',
       'user ann on the host web1',
+    ],
+    ...[
+      'name,title\nann,a1b2c3d4',
+      'import os, token',
+      'name, password, and more\nann, b1b2b3, c',
+      'cache_key=a1b2c3d4e5',
+    ],
+    ...[
+      'primary_key: a1b2c3d4e5',
+      'DEPLOY_KEY: none',
+      'ssh_key: secrets/deploy-key',
+      '"auth": "scramsha256"',
+      'openssl --key a1.pem',
+      'PUBLIC_KEY=a1b2c3d4e5',
+      'hostKey: a1b2c3d4e5',
+      'auth: sha256',
+    ],
+    ...[
+      'user,group\nann,a1b2c3d4',
+      'auth: required1',
+      'Password:\nstep 1 is done',
+      'PASS: 12 tests',
+      'login: web1.example.com',
     ],
     ...['AUTH failed', 'auth sufficient pam_unix.so', ': PSK is used', 'mail.example.com ann@example.com', 'a * b *'],
     ...[
