@@ -1,7 +1,15 @@
 /** The agent of a host: takes its commands from the bus, runs each once, and answers as often as it is asked. */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { connectBus, type JsMsg, type NatsConnection, type Streams, streamsOf } from '../bus/connection.ts'
+import {
+  commandLifetime,
+  connectBus,
+  fetchBytes,
+  type JsMsg,
+  type NatsConnection,
+  type Streams,
+  streamsOf,
+} from '../bus/connection.ts'
 import { type KeyPair, keyPairOf } from '../bus/keys.ts'
 import {
   type AnswerContent,
@@ -18,8 +26,9 @@ import { type CommandContent, openCommand, openMessage, sealMessage } from '../b
 import { commandStream, hostToken, inboxPrefix, type Subjects, subjectsOf } from '../bus/subjects.ts'
 import { asConvergeError } from '../model/errors.ts'
 import type { AgentDirectory, AgentKeys } from './agent_directory.ts'
-import { JournalledCommand } from './journalled_command.ts'
+import { JournalledCommand, type OutputLimits } from './journalled_command.ts'
 import { LoadMeter } from './load.ts'
+import { ServerClock } from './server_clock.ts'
 
 export interface AgentOptions {
   readonly directory: AgentDirectory
@@ -27,12 +36,11 @@ export interface AgentOptions {
   readonly log: (line: string) => void
   /** Milliseconds between two beats; default: 10 s. */
   readonly beatMs?: number
+  readonly outputLimits?: OutputLimits
 }
 
 /** Milliseconds. */
 const [workingMs, fetchMs, retryMs] = [7000, 30_000, 1000]
-/** Milliseconds without a ping, after which the control plane counts as gone: commands get no more input. */
-const leaseMs = 60_000
 /** The most commands whose journal is kept. */
 const keptCommands = 200
 /** The most deliveries of an input whose command has not arrived. */
@@ -45,10 +53,8 @@ export class Agent {
   private readonly subjects: Subjects
   private keys: KeyPair | null = null
   private isStopped = false
-  private lastPing = performance.now()
   private fetching: { stop(): void } | null = null
-  /** Server time less the own clock. Milliseconds. */
-  private clockOffset = 0
+  private readonly serverClock = new ServerClock()
   private wakeUp: () => void = () => undefined
 
   constructor(private readonly options: AgentOptions) {
@@ -75,7 +81,6 @@ export class Agent {
     const meter = new LoadMeter()
     const beat = setInterval(() => this.beat(meter), this.options.beatMs ?? 10_000)
     this.beat(meter)
-    const lease = setInterval(() => this.checkLease(), 5000)
     try {
       const streams = await streamsOf(connection)
       while (!this.isStopped && !connection.isClosed()) {
@@ -84,7 +89,6 @@ export class Agent {
       }
     } finally {
       clearInterval(beat)
-      clearInterval(lease)
     }
   }
 
@@ -122,8 +126,8 @@ export class Agent {
     try {
       const consumer = await js.consumers.get(commandStream, hostToken(this.enrolment.host))
       const { ts } = await consumer.info(true)
-      this.clockOffset = ts === undefined ? this.clockOffset : Date.parse(String(ts)) - Date.now()
-      const messages = await consumer.fetch({ max_messages: 100, expires: fetchMs, idle_heartbeat: 5000 })
+      if (ts !== undefined) this.serverClock.set(Date.parse(String(ts)))
+      const messages = await consumer.fetch({ max_bytes: fetchBytes, expires: fetchMs, idle_heartbeat: 5000 })
       this.fetching = messages
       for await (const message of messages) await this.take(message)
       return true
@@ -164,7 +168,12 @@ export class Agent {
     }
     const { directory } = this.options
     if (command.revision !== null && command.revision > directory.revision()) directory.saveRevision(command.revision)
-    const started = new JournalledCommand(command, join(directory.commands, command.id), this.answer)
+    const started = new JournalledCommand(
+      command,
+      join(directory.commands, command.id),
+      this.answer,
+      this.options.outputLimits,
+    )
     try {
       started.start()
     } catch (thrown) {
@@ -181,7 +190,7 @@ export class Agent {
 
   private refusalOf({ lifetime, revision }: CommandContent, message: JsMsg): { code: string; message: string } | null {
     // Both times are of the server: neither clock of the host nor of the control plane counts.
-    const age = (Date.now() + this.clockOffset - message.time.getTime()) / 1000
+    const age = (this.serverClock.now() - message.time.getTime()) / 1000
     if (age > lifetime)
       return {
         code: 'COMMAND_EXPIRED',
@@ -238,10 +247,10 @@ export class Agent {
   private onPing(text: string): void {
     const ping = pingContent.safeParse(parseJson(text))
     if (!ping.success || this.keys === null) return
-    this.lastPing = performance.now()
     this.wakeUp()
-    const states = ping.data.commands.flatMap((id) => {
+    const states = Object.entries(ping.data.commands).flatMap(([id, taken]) => {
       const command = this.commands.get(id)
+      command?.passOn(taken)
       return command === undefined ? [] : [[id, command.state] as const]
     })
     const pong = { nonce: ping.data.nonce, commands: Object.fromEntries(states) }
@@ -258,29 +267,25 @@ export class Agent {
     this.publish(this.subjects.beat(this.enrolment.host), signMessage(this.keys, 'beat', content))
   }
 
-  private checkLease(): void {
-    if (performance.now() - this.lastPing < leaseMs) return
-    for (const command of this.commands.values()) if (!command.hasEnded) command.endInput()
-  }
-
   /** Takes over the commands of an earlier agent. */
   private loadJournal(): void {
     const { commands } = this.options.directory
     if (!existsSync(commands)) return
     for (const name of readdirSync(commands)) {
-      const command = JournalledCommand.load(join(commands, name), this.answer)
+      const command = JournalledCommand.load(join(commands, name), this.answer, this.options.outputLimits)
       if (command === null) rmSync(join(commands, name), { recursive: true, force: true })
       else this.commands.set(name, command)
     }
   }
 
-  /** Removes the oldest commands that have ended. */
+  /** Removes the oldest commands that have ended; one that the bus may deliver again stays, and is not run twice. */
   private prune(): void {
     if (this.commands.size <= keptCommands) return
     const { commands: directory } = this.options.directory
     const ended = [...this.commands.values()]
       .filter(({ hasEnded }) => hasEnded)
       .map(({ id }) => ({ id, time: statSync(join(directory, id)).mtimeMs }))
+      .filter(({ time }) => Date.now() - time > 2 * commandLifetime * 1000)
       .sort((a, b) => a.time - b.time)
     for (const { id } of ended.slice(0, this.commands.size - keptCommands)) {
       rmSync(join(directory, id), { recursive: true, force: true })

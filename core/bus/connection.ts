@@ -92,7 +92,13 @@ export async function ensureStream({ manager }: Streams, stack: string): Promise
 }
 
 /** Seconds after which a command that a host has not mentioned again is sent to it again. */
-export const acknowledgeWait = 20
+export const acknowledgeWait = 60
+
+/**
+ * Bytes of commands that an agent takes at once. They arrive within `acknowledgeWait` also over a slow link, or the bus
+ * would send them again and again.
+ */
+export const fetchBytes = 384 * 1024
 
 /** Creates the consumer of a host where it is missing: hosts may not create any. */
 export async function ensureConsumer({ manager }: Streams, stack: string, host: string): Promise<void> {

@@ -18,6 +18,8 @@ export const answerContent = z.union([
   z.object({ kind: z.enum(['out', 'err']), at: z.number(), data: z.string() }),
   /** The agent has journalled the command; it starts it now. */
   z.object({ kind: z.literal('acknowledged') }),
+  /** Bytes of input that the command has read. */
+  z.object({ kind: z.literal('taken'), in: z.number() }),
   z.object({
     kind: z.literal('ended'),
     out: z.number(),
@@ -29,8 +31,15 @@ export const answerContent = z.union([
 ])
 export type AnswerContent = z.output<typeof answerContent>
 
-/** The question whether an agent is running, and how far it is with commands. */
-export const pingContent = z.object({ nonce: z.string().max(64), commands: z.array(z.string()).max(1000) })
+/** Bytes of output that the control plane has passed on. */
+const takenOutput = z.object({ out: z.number(), err: z.number() })
+
+/** The question whether an agent is running, and how far it is with commands; by command, the output that was passed on. */
+export const pingContent = z.object({
+  nonce: z.string().max(64),
+  commands: z.record(z.string().max(32), takenOutput).refine((commands) => Object.keys(commands).length <= 1000),
+})
+export type TakenOutput = z.output<typeof takenOutput>
 
 /** How far a command is. Bytes. */
 const commandState = z.object({ in: z.number(), out: z.number(), err: z.number(), hasEnded: z.boolean() })

@@ -2,15 +2,17 @@
 import { Agent } from '../../core/agent/agent.ts'
 import { AgentDirectory } from '../../core/agent/agent_directory.ts'
 import { enrol } from '../../core/agent/enrol.ts'
+import type { OutputLimits } from '../../core/agent/journalled_command.ts'
 import { BusDirectory } from '../../core/bus/bus_directory.ts'
-import { connectBus, type NatsConnection } from '../../core/bus/connection.ts'
+import { connectBus, connectControl, type NatsConnection, type Streams, streamsOf } from '../../core/bus/connection.ts'
 import { type ControlPlane, startControlPlane } from '../../core/bus/control_plane.ts'
-import { inboxPrefix } from '../../core/bus/subjects.ts'
+import { commandStream, inboxPrefix } from '../../core/bus/subjects.ts'
 import { freePort, type Owner, scratch } from './machine.ts'
 import { natsServer } from './nats_server.ts'
 
 export class TestBus {
   readonly log: string[] = []
+  private streams: Promise<Streams> | null = null
 
   private constructor(
     readonly directory: BusDirectory,
@@ -48,15 +50,33 @@ export class TestBus {
   }
 
   /** Starts the agent of an enrolled host. */
-  startAgent(host: string): { readonly agent: Agent; readonly ended: Promise<void>; readonly log: readonly string[] } {
+  startAgent(
+    host: string,
+    outputLimits?: OutputLimits,
+  ): { readonly agent: Agent; readonly ended: Promise<void>; readonly log: readonly string[] } {
     const log: string[] = []
-    const agent = new Agent({ directory: this.agentDirectory(host), version: '0', log: (line) => void log.push(line) })
+    const agent = new Agent({
+      directory: this.agentDirectory(host),
+      version: '0',
+      log: (line) => void log.push(line),
+      ...(outputLimits === undefined ? {} : { outputLimits }),
+    })
     const ended = agent.run()
     this.owner.teardown(async () => {
       await agent.stop()
       await ended
     })
     return { agent, ended, log }
+  }
+
+  /** Counts the messages that the stream of commands has stored since it was made. */
+  async storedMessages(): Promise<number> {
+    this.streams ??= connectControl(this.directory, 'test').then(async (connection) => {
+      this.owner.teardown(() => connection.close())
+      return streamsOf(connection)
+    })
+    const { manager } = await this.streams
+    return (await manager.streams.info(commandStream)).state.last_seq
   }
 
   /** Connects with the keys of a host, as a program on it could. */

@@ -1,16 +1,31 @@
 /** Runs a command on a host by its agent, and repeats what the bus has lost of its input and output. */
 import { PassThrough, Writable } from 'node:stream'
-import { type AnswerContent, answerContent, type InputContent, type PongContent } from '../../bus/protocol.ts'
+import { acknowledgeWait } from '../../bus/connection.ts'
+import {
+  type AnswerContent,
+  answerContent,
+  type InputContent,
+  type PongContent,
+  type TakenOutput,
+} from '../../bus/protocol.ts'
 import { openMessage, sealMessage } from '../../bus/sealing.ts'
-import { ConvergeError } from '../../model/errors.ts'
+import { asConvergeError, ConvergeError } from '../../model/errors.ts'
 import type { ControlBus } from './control_bus.ts'
 import type { RemoteProcess } from './ssh_transport.ts'
 
 /** Bytes of input in one message. */
-const partBytes = 256 * 1024
+const partBytes = 32 * 1024
+/** Bytes of input that are on their way at most. */
+const inputWindow = 1024 * 1024
+/** Bytes of output after which the agent learns that they were passed on; it sends four times as many without that. */
+const takenBytes = 1024 * 1024
 
 /** Milliseconds after which a command that the agent does not know is sent again. */
 const resendMs = 2500
+/** How often a command is sent again to an agent that answers. */
+const maxResends = 8
+/** Milliseconds without progress after which input is repeated: longer than the bus waits before it delivers it again. */
+const repeatMs = (acknowledgeWait + 10) * 1000
 
 interface ProcessEnd {
   readonly code: number | null
@@ -23,9 +38,19 @@ export class AgentProcess {
   private readonly out = new PassThrough()
   private readonly err = new PassThrough()
   private readonly received = { out: 0, err: 0 }
-  /** All input so far, in order: the bus may lose what it has stored. */
-  private readonly inputs: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }[] = []
+  /** Bytes of output that the reader has taken. */
+  readonly taken: TakenOutput = { out: 0, err: 0 }
+  private reported = 0
+  /** The input that the command has not read yet, in order: the bus may lose what it has stored. */
+  private inputs: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }[] = []
   private inputBytes = 0
+  /** Bytes of input that the command has read. */
+  private readInput = 0
+  private progressAt = 0
+  private waitsForRead: (() => void) | null = null
+  private resends = 0
+  /** Whether the bus may have lost input. */
+  private mayLackInput = false
   private hasClosedInput = false
   private sentAt = 0
   private previous: PongContent['commands'][string] | undefined
@@ -40,7 +65,7 @@ export class AgentProcess {
     private readonly id: string,
     private readonly key: Buffer,
     private readonly sealed: string,
-    private readonly over: () => void,
+    private readonly events: { readonly over: () => void; readonly onTaken: () => void },
   ) {
     const ended = new Promise<ProcessEnd>((resolve, reject) => {
       this.resolveEnd = resolve
@@ -66,7 +91,7 @@ export class AgentProcess {
   async start(): Promise<void> {
     this.sentAt = performance.now()
     try {
-      await this.bus.store(this.host, this.sealed)
+      await this.bus.store(this.host, this.sealed, `${this.id}/${this.resends}`)
     } catch {
       // The bus is away, or has lost its streams: the next pong shows that the command is missing.
       this.bus.forget(this.host)
@@ -85,10 +110,23 @@ export class AgentProcess {
     const isBehind = state.out > this.received.out || state.err > this.received.err || state.hasEnded
     // Something may be on its way: only what two answers in a row miss is lost.
     const isSame = previous !== undefined && previous.out === state.out && previous.err === state.err
-    if (isBehind && isSame) void this.quietly(this.tell({ kind: 'resume', ...this.received }))
-    const total = this.inputBytes
-    if (previous !== undefined && previous.in === state.in && state.in < total)
-      void this.quietly(this.repeatInput(state.in))
+    if (isBehind && isSame && !this.isReaderSlow) void this.quietly(this.tell({ kind: 'resume', ...this.received }))
+    this.onRead(state.in)
+    if (this.mayLackInput || (state.in < this.inputBytes && performance.now() - this.progressAt > repeatMs)) {
+      this.mayLackInput = false
+      this.progressAt = performance.now()
+      void this.quietly(this.repeatInput())
+    }
+  }
+
+  /** Whether output has arrived that the reader has not taken: the agent then waits, and nothing is lost. */
+  private get isReaderSlow(): boolean {
+    return this.received.out + this.received.err - this.taken.out - this.taken.err > takenBytes
+  }
+
+  /** The bus that is back may have lost what it had stored. */
+  onReconnect(): void {
+    this.mayLackInput = true
   }
 
   /** Ends it on this side. */
@@ -99,17 +137,21 @@ export class AgentProcess {
   }
 
   private async startAgain(): Promise<void> {
+    if (++this.resends > maxResends) return this.fail(unreadable(this.host))
     await this.quietly(this.bus.prepare(this.host))
     await this.start()
-    await this.quietly(this.repeatInput(0))
+    await this.quietly(this.repeatInput())
   }
 
-  /** Whatever fails here shows in the next pong. */
+  /** A bus that is away shows in the next pong; one that is full does not recover in time. */
   private async quietly(work: Promise<void>): Promise<void> {
     try {
       await work
-    } catch {
+    } catch (thrown) {
       this.bus.forget(this.host)
+      this.mayLackInput = true
+      const { message } = asConvergeError(thrown)
+      if (/maximum (?:bytes|messages)|no space|insufficient/i.test(message)) this.fail(busFull(this.host, message))
     }
   }
 
@@ -123,20 +165,35 @@ export class AgentProcess {
     const part = { at: this.inputBytes, data, isLast }
     this.inputs.push(part)
     this.inputBytes += data.length
-    if (!this.isOver) await this.quietly(this.tellPart(part))
+    if (this.inputBytes - data.length === this.readInput) this.progressAt = performance.now()
+    if (!this.isOver) void this.quietly(this.tellPart(part))
+    while (!this.isOver && this.inputBytes - this.readInput > inputWindow)
+      await new Promise<void>((resolve) => {
+        this.waitsForRead = resolve
+      })
   }
 
-  private async repeatInput(from: number): Promise<void> {
-    for (const part of this.inputs) if (part.at + part.data.length > from || part.isLast) await this.tellPart(part)
+  private onRead(bytes: number): void {
+    if (bytes <= this.readInput) return
+    this.readInput = bytes
+    this.progressAt = performance.now()
+    this.inputs = this.inputs.filter(({ at, data, isLast }) => isLast || at + data.length > bytes)
+    this.waitsForRead?.()
+  }
+
+  private async repeatInput(): Promise<void> {
+    for (const part of this.inputs) await this.tellPart(part)
   }
 
   private tellPart({ at, data, isLast }: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }) {
-    return this.tell({ kind: 'input', at, data: data.toString('base64'), isLast })
+    // What the bus still has is not stored again.
+    const messageId = `${this.id}/${this.resends}/${at}${isLast ? '/last' : ''}`
+    return this.tell({ kind: 'input', at, data: data.toString('base64'), isLast }, messageId)
   }
 
-  private tell(content: InputContent): Promise<void> {
+  private tell(content: InputContent, messageId?: string): Promise<void> {
     const input = Buffer.from(sealMessage(this.key, 'to host', content)).toString('base64')
-    return this.bus.store(this.host, JSON.stringify({ id: this.id, input }))
+    return this.bus.store(this.host, JSON.stringify({ id: this.id, input }), messageId)
   }
 
   private onAnswer(message: Uint8Array): void {
@@ -150,6 +207,8 @@ export class AgentProcess {
     switch (answer.kind) {
       case 'acknowledged':
         return
+      case 'taken':
+        return this.onRead(answer.in)
       case 'out':
       case 'err': {
         const { kind } = answer
@@ -158,7 +217,7 @@ export class AgentProcess {
         // A gap: the next pong shows it, and what is missing is asked for.
         if (known < 0 || known >= data.length) return
         this.received[kind] += data.length - known
-        this[kind].write(data.subarray(known))
+        this[kind].write(data.subarray(known), () => this.onTaken(kind, data.length - known))
         return
       }
       case 'ended': {
@@ -183,16 +242,41 @@ export class AgentProcess {
     }
   }
 
+  private onTaken(kind: 'out' | 'err', bytes: number): void {
+    this.taken[kind] += bytes
+    const total = this.taken.out + this.taken.err
+    if (this.isOver || total - this.reported < takenBytes) return
+    this.reported = total
+    this.events.onTaken()
+  }
+
+  private fail(error: ConvergeError): void {
+    if (!this.isOver) this.finish(() => this.rejectEnd(error))
+  }
+
   private finish(settle: () => void): void {
     this.isOver = true
+    this.waitsForRead?.()
     this.forget()
-    this.over()
+    this.events.over()
     this.out.end()
     this.err.end()
     this.remote.stdin.destroy()
     settle()
   }
 }
+
+const busFull = (host: string, reason: string) =>
+  new ConvergeError(`the bus cannot store a command for ${host}: ${reason}`, {
+    code: 'BUS_FULL',
+    hint: 'check the disk of the control plane, and that the other hosts take their commands: converge agent list',
+  })
+
+const unreadable = (host: string) =>
+  new ConvergeError(`the agent of ${host} answers, but cannot read its commands`, {
+    code: 'COMMAND_UNREADABLE',
+    hint: `enrol the host again: run converge agent invite ${host} here, and converge agent enrol TOKEN on the host`,
+  })
 
 const agentRestarted = (host: string) =>
   new ConvergeError(`the agent of ${host} was started again while the command ran`, { code: 'CONNECTION_LOST' })

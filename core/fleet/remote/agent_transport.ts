@@ -13,6 +13,9 @@ import type { RemoteProcess, SshTransport } from './ssh_transport.ts'
 /** Milliseconds. */
 const [pingMs, firstPingMs] = [3000, 250]
 
+/** Bytes that Linux accepts as one argument. */
+const longestCommand = 128 * 1024 - 1
+
 export interface AgentLimits {
   /** Until an agent must have answered the first time. Seconds. */
   readonly connect: number
@@ -102,7 +105,10 @@ class AgentTransport implements SshTransport {
     })
     this.forget = [
       bus.on(bus.subjects.answer(host.host, pongId), (message) => void this.onPong(message)),
-      bus.onReconnect(() => this.ping()),
+      bus.onReconnect(() => {
+        for (const command of this.commands.values()) command.onReconnect()
+        this.ping()
+      }),
     ]
     this.timer = setInterval(() => this.onTimer(), pingMs)
   }
@@ -132,6 +138,12 @@ class AgentTransport implements SshTransport {
 
   async exec(command: string): Promise<RemoteProcess> {
     if (this.end !== undefined) throw this.end ?? closedHere()
+    if (Buffer.byteLength(command) > longestCommand)
+      throw new ConvergeError(`a command for ${this.host.host} is longer than ${longestCommand} bytes`, {
+        code: 'COMMAND_TOO_LONG',
+        hint: 'put the commands into a file on the host, and run that file',
+        usage: true,
+      })
     const { bus, host, revision } = this
     const id = randomBytes(16).toString('hex')
     const key = randomBytes(32)
@@ -145,7 +157,10 @@ class AgentTransport implements SshTransport {
       revision,
     }
     const sealed = await sealCommand(content, host.recipient, bus.keys)
-    const process = new AgentProcess(bus, host.host, id, key, sealed, () => this.commands.delete(id))
+    const process = new AgentProcess(bus, host.host, id, key, sealed, {
+      over: () => this.commands.delete(id),
+      onTaken: () => this.ping(),
+    })
     this.commands.set(id, process)
     await process.start()
     return process.remote
@@ -173,7 +188,8 @@ class AgentTransport implements SshTransport {
     const nonce = randomBytes(12).toString('hex')
     this.nonces.add(nonce)
     if (this.nonces.size > 100) this.nonces.delete([...this.nonces][0] ?? '')
-    const ping = { nonce, commands: [...this.commands.keys()] }
+    const commands = Object.fromEntries([...this.commands].map(([id, { taken }]) => [id, taken]))
+    const ping = { nonce, commands }
     this.bus.publish(this.bus.subjects.wake(this.host.host), JSON.stringify(ping))
   }
 

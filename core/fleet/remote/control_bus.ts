@@ -84,9 +84,13 @@ export class ControlBus {
     return () => this.reconnectListeners.delete(listener)
   }
 
-  /** Stores a message for a host; the server has written it to the disk when the promise resolves. */
-  store(host: string, content: string): Promise<void> {
-    const stored = this.streams.js.publish(this.subjects.command(host), content).then(() => undefined)
+  /**
+   * Stores a message for a host; the server has written it to the disk when the promise resolves.
+   * @param messageId the bus drops another message with the same id; default: none
+   */
+  store(host: string, content: string, messageId?: string): Promise<void> {
+    const options = messageId === undefined ? {} : { msgID: messageId }
+    const stored = this.streams.js.publish(this.subjects.command(host), content, options).then(() => undefined)
     this.pending.add(stored)
     const done = () => this.pending.delete(stored)
     stored.then(done, done)
