@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import {
   commandLifetime,
   connectBus,
-  fetchBytes,
+  fetchedMessages,
   type JsMsg,
   type NatsConnection,
   type Streams,
@@ -127,7 +127,7 @@ export class Agent {
       const consumer = await js.consumers.get(commandStream, hostToken(this.enrolment.host))
       const { ts } = await consumer.info(true)
       if (ts !== undefined) this.serverClock.set(Date.parse(String(ts)))
-      const messages = await consumer.fetch({ max_bytes: fetchBytes, expires: fetchMs, idle_heartbeat: 5000 })
+      const messages = await consumer.fetch({ max_messages: fetchedMessages, expires: fetchMs, idle_heartbeat: 5000 })
       this.fetching = messages
       for await (const message of messages) await this.take(message)
       return true

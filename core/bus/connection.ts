@@ -95,10 +95,10 @@ export async function ensureStream({ manager }: Streams, stack: string): Promise
 export const acknowledgeWait = 60
 
 /**
- * Bytes of commands that an agent takes at once. They arrive within `acknowledgeWait` also over a slow link, or the bus
- * would send them again and again.
+ * Messages that an agent takes at once, each of about 60 KB. They arrive within `acknowledgeWait` also over a slow link,
+ * or the bus would send them again and again.
  */
-export const fetchBytes = 384 * 1024
+export const fetchedMessages = 6
 
 /** Creates the consumer of a host where it is missing: hosts may not create any. */
 export async function ensureConsumer({ manager }: Streams, stack: string, host: string): Promise<void> {
