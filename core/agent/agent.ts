@@ -140,6 +140,8 @@ export class Agent {
   }
 
   private async take(message: JsMsg): Promise<void> {
+    // The bus delivers it again, to the next agent.
+    if (this.isStopped) return
     try {
       const text = message.string()
       const input = inputEnvelope.safeParse(parseJson(text))
@@ -207,10 +209,12 @@ export class Agent {
 
   /** Tells the bus that a command is being worked on until it has ended. */
   private workOn(command: JournalledCommand, message: JsMsg): void {
-    const timer = setInterval(() => message.working(), workingMs)
+    const timer = setInterval(() => {
+      if (!this.isStopped) message.working()
+    }, workingMs)
     void command.ended.then(() => {
       clearInterval(timer)
-      message.ack()
+      if (!this.isStopped) message.ack()
     })
   }
 
@@ -240,7 +244,7 @@ export class Agent {
   /** While the bus is away, nothing is lost: the control plane asks again for what it lacks. */
   private publish(subject: string, content: Uint8Array | string): void {
     const { connection } = this
-    if (connection === null || connection.isClosed()) return
+    if (connection === null || this.isStopped || connection.isClosed()) return
     connection.publish(subject, content)
   }
 

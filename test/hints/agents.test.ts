@@ -1,6 +1,6 @@
 /** Proves the hints about agents and their bus: triggers each, then follows it. */
 import { once } from 'node:events'
-import { chownSync } from 'node:fs'
+import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { AgentDirectory } from '../../core/agent/agent_directory.ts'
@@ -10,6 +10,7 @@ import { startControlPlane } from '../../core/bus/control_plane.ts'
 import { BusServer, checkServer, checkVersion } from '../../core/bus/server.ts'
 import { AgentConnector } from '../../core/fleet/remote/agent_transport.ts'
 import type { SshTransport } from '../../core/fleet/remote/ssh_transport.ts'
+import { newIdentity } from '../../core/secrets/age_file.ts'
 import { TestBus } from '../support/bus.ts'
 import { freePort, needs, scratch } from '../support/machine.ts'
 import { natsServer } from '../support/nats_server.ts'
@@ -200,6 +201,46 @@ t.test('the hints about commands that an agent runs work', async (t) => {
       async repaired() {
         bus.startAgent('web3')
         await open('web3')
+      },
+    },
+    {
+      source,
+      hint: 'put the commands into a file on the host, and run that file',
+      broken: async () => run(await open('web1'), `true ${'x'.repeat(200_000)}`),
+      async repaired() {
+        const file = `${scratch(t)}/commands`
+        writeFileSync(file, `true ${'x'.repeat(200_000)}\n`)
+        await run(await open('web1'), `sh ${file}`)
+      },
+    },
+    {
+      source: 'core/fleet/remote/agent_process.ts',
+      hint: 'enrol the host again: run converge agent invite web4 here, and converge agent enrol TOKEN on the host',
+      async broken() {
+        const { path } = await bus.enrol('web4')
+        const file = `${path}/agent.json`
+        const enrolment = JSON.parse(readFileSync(file, 'utf8')) as object
+        writeFileSync(file, JSON.stringify({ ...enrolment, identity: (await newIdentity()).key }))
+        const { agent } = bus.startAgent('web4')
+        await run(await open('web4'), 'true').finally(() => agent.stop())
+      },
+      async repaired() {
+        await bus.enrol('web4')
+        bus.startAgent('web4')
+        await run(await open('web4'), 'true')
+      },
+    },
+    {
+      source: 'core/fleet/remote/agent_process.ts',
+      hint: 'check the disk of the control plane, and that the other hosts take their commands: converge agent list',
+      async broken() {
+        const transport = await open('web1')
+        await bus.limitStream(100)
+        await run(transport, 'true')
+      },
+      async repaired() {
+        await bus.limitStream(1 << 30)
+        await run(await open('web1'), 'true')
       },
     },
     {

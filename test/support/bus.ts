@@ -71,12 +71,22 @@ export class TestBus {
 
   /** Counts the messages that the stream of commands has stored since it was made. */
   async storedMessages(): Promise<number> {
+    const { manager } = await this.controlStreams()
+    return (await manager.streams.info(commandStream)).state.last_seq
+  }
+
+  /** Sets how much the stream of commands can store. Bytes. */
+  async limitStream(bytes: number): Promise<void> {
+    const { manager } = await this.controlStreams()
+    await manager.streams.update(commandStream, { max_bytes: bytes })
+  }
+
+  private controlStreams(): Promise<Streams> {
     this.streams ??= connectControl(this.directory, 'test').then(async (connection) => {
       this.owner.teardown(() => connection.close())
       return streamsOf(connection)
     })
-    const { manager } = await this.streams
-    return (await manager.streams.info(commandStream)).state.last_seq
+    return this.streams
   }
 
   /** Connects with the keys of a host, as a program on it could. */

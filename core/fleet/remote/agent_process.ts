@@ -90,12 +90,8 @@ export class AgentProcess {
 
   async start(): Promise<void> {
     this.sentAt = performance.now()
-    try {
-      await this.bus.store(this.host, this.sealed, `${this.id}/${this.resends}`)
-    } catch {
-      // The bus is away, or has lost its streams: the next pong shows that the command is missing.
-      this.bus.forget(this.host)
-    }
+    // If the bus is away, or has lost its streams, the next pong shows that the command is missing.
+    await this.quietly(this.bus.store(this.host, this.sealed, `${this.id}/${this.resends}`))
   }
 
   /** Compares how far the host is with what has arrived, and repeats what is missing. */
@@ -186,7 +182,7 @@ export class AgentProcess {
   }
 
   private tellPart({ at, data, isLast }: { readonly at: number; readonly data: Buffer; readonly isLast: boolean }) {
-    // What the bus still has is not stored again.
+    // The bus drops a part that it still has.
     const messageId = `${this.id}/${this.resends}/${at}${isLast ? '/last' : ''}`
     return this.tell({ kind: 'input', at, data: data.toString('base64'), isLast }, messageId)
   }
