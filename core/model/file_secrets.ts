@@ -3,9 +3,6 @@ import { randomWord } from './message_secrets.ts'
 import { candidateName } from './secret_names.ts'
 import { always, byName, quoted, type SecretPatternGroup } from './secret_pattern.ts'
 
-/** Tags of OpenVPN around a key or a login. */
-export const openVpnTags = 'tls-auth|tls-crypt|tls-crypt-v2|key|secret|auth-user-pass|pkcs12'
-
 export const fileSecrets: readonly SecretPatternGroup[] = [
   {
     // user = admin:value, as in buildout.cfg; not user:group
@@ -48,28 +45,15 @@ export const fileSecrets: readonly SecretPatternGroup[] = [
   { hint: /--\w/, patterns: [always(`((?<![\\w-])--(?:pass|pwd|auth|key)[= ]["']?)(${randomWord})`)] },
   { hint: /Signature/, patterns: [always(`((?<!\\w)X-Amz-Signature=)([^&\\s"']+)`)] },
   { hint: /(?:AKIA|ASIA)/, patterns: [always(`(\\b(?:AKIA|ASIA)[A-Z0-9]{8,}:)(\\S+)`)] },
+  { hint: /Private-/, patterns: [always(`(^Private-(?:MAC|Hash): )(\\S+)`, 'gm')] },
   {
-    hint: /Private-|OpenVPN/,
-    patterns: [
-      always(`(^Private-Lines: \\d{1,3}\\n)((?:[\\w+/=]+(?:\\n|$(?![\\s\\S]))){1,200})`, 'gm'),
-      always(`(^Private-(?:MAC|Hash): )(\\S+)`, 'gm'),
-      always(`(-----BEGIN OpenVPN Static key V1-----\\n)([\\s\\S]{1,4000}?)(?=-----END |$(?![\\s\\S]))`),
-    ],
-  },
-  {
-    hint: /<[\w<~-]/,
+    hint: /<[\w<]/,
     patterns: [
       always(`(<input\\s[^<>]{0,300}type=["']?password["']?[^<>]{0,300}?\\svalue=)("[^"<]*"|'[^'<]*')`, 'gi'),
       byName(`(<meta\\s[^<>]{0,99}?name=["'](${candidateName})["'][^<>]{0,99}?\\scontent=)("[^"<]*"|'[^'<]*')`),
-      always(`(^<(?:${openVpnTags})>\\n)([^<]{1,8000}?)(?=^</)`, 'gm'),
       byName(`(\\b(?:name|key|id)=["'](${candidateName})["'][^<>]{0,200}>\\s{0,40}<value>)([^<]+)(?=<)`),
       // {NAME, <<"value">>}, in Erlang
       byName(`(\\{\\s{0,9}(${candidateName}),\\s{0,9}<<)("[^"\\n]*")`),
-      // NAME <<WORD, and the value up to WORD
-      byName(
-        `((?<![\\w.-])(${candidateName})[ \\t=]{0,9}<<[-~]?["']?\\w{1,40}["']?[ \\t]*\\n)([\\s\\S]{1,2000}?)(?=\\n[ \\t]*\\w{1,40}[ \\t]*$)`,
-        'gim',
-      ),
     ],
   },
   {

@@ -2,35 +2,18 @@
 import { candidateName } from './secret_names.ts'
 import { always, byName, quoted, type SecretPatternGroup } from './secret_pattern.ts'
 
+/** Signs after a word; also the end of a text. */
 const wordEnd = `(?=[\\s"'.,;:)]|$)`
-/** Words with letters and digits that name a method, a format or a date: messages about a password contain them. */
-const knownWords = [
-  ...[
-    'base\\d+',
-    '\\w{0,9}sha-?\\d+',
-    'md5',
-    'utf-?\\d+',
-    'x509',
-    'oauth\\d?',
-    '[hr]s\\d+',
-    'argon2\\w*',
-    'pbkdf2\\w*',
-  ],
-  ...[
-    'v\\d+(?:(?:alpha|beta)\\d+)?',
-    '\\d+\\w{0,2}',
-    '\\d{4}-\\d\\d-\\d\\d\\S*',
-    '[\\d.:]+',
-    '[A-Za-z]+[-_.]?\\d{1,4}',
-  ],
-]
+/** Words with letters and digits that name a method, a format, a date or an item: messages about a password contain them. */
+const knownWords =
+  '\\w{0,9}sha-?\\d+|x509|argon2\\w*|pbkdf2\\w*|v\\d+(?:alpha|beta)\\d+|\\d+\\w{0,2}|\\d{4}-\\d\\d-\\d\\d\\S*|[\\d.:]+|[A-Za-z]+[-_.]?\\d{1,4}'
 /** A file name, a domain or a version. */
-const dotted = `\\S{0,100}(?:\\.[a-z]{2,6}${wordEnd.replace('.', '')}|\\d\\.\\d+)`
+const dotted = `\\S{0,100}(?:\\.[a-z]{2,6}(?=[\\s"',;:)]|$)|\\d\\.\\d+)`
 /** Begins an address, an option or a placeholder. */
 const otherBeginning = '\\S{0,20}://|\\$?[{(-]'
 /** A word that looks random: mixed letters and digits. */
 export const randomWord = [
-  ...[`(?!(?:${knownWords.join('|')})${wordEnd})`, `(?!${dotted})`, `(?!${otherBeginning})`],
+  ...[`(?!(?:${knownWords})${wordEnd})`, `(?!${dotted})`, `(?!${otherBeginning})`],
   ...[`(?=[^\\s"'/]{0,100}\\d)`, `(?=[^\\s"'/]{0,100}[A-Za-z])`],
   ...[`[^\\s"'/<>(),;|*:](?:[^\\s"'<>(),;|*:]|:(?=\\S)){5,200}`],
 ].join('')

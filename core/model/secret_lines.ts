@@ -1,8 +1,6 @@
-/** Masks private keys and other secrets of several lines in lines that arrive one by one. */
-import { openVpnTags } from './file_secrets.ts'
-import { candidateName, hasSecretName } from './secret_names.ts'
+/** Finds private keys and other secrets of several lines, in a text or in lines that arrive one by one. */
+import type { Bounds } from './value_bounds.ts'
 
-const mask = '********'
 /** A key of 16,384 bits has so many lines in PEM. */
 const longestKey = 220
 
@@ -15,26 +13,45 @@ interface SecretLines {
 }
 
 const dashedEnd = /-----END /
-const hereDocument = new RegExp(`(?<![\\w.-])(${candidateName})[ \\t=]{0,9}<<[-~]?["']?(\\w{1,40})["']?[ \\t]*$`, 'i')
-const openVpnTag = new RegExp(`^<(?:${openVpnTags})>$`)
+/** A line that may be the first one. */
+const hint = /-----BEGIN |^Private-Lines|^<|<</m
+const openVpnTag = /^<(?:tls-auth|tls-crypt|tls-crypt-v2|key|secret|auth-user-pass|pkcs12)>$/
+const hereDocument = /(?<![\w.-])([\w.-]{1,80})[ \t=]{0,9}<<[-~]?["']?(\w{1,40})["']?[ \t]*$/
 
-/** Returns a function that gives the masked line; null for a line outside such secrets. */
-export function secretLineMask(): (line: string) => string | null {
+/**
+ * Returns a function that decides for one line after the other whether it is part of such a secret.
+ * @param isSecret whether the name before a here-document is secret
+ */
+export function secretLineFinder(isSecret: (name: string) => boolean): (line: string) => boolean {
   let left = 0
   let end = dashedEnd
   return (line) => {
     if (left > 0 && !end.test(line)) {
       left--
-      return line.replaceAll(/\S.*/g, mask)
+      return true
     }
-    const lines = secretLinesBelow(line)
+    const lines = secretLinesBelow(line, isSecret)
     left = lines?.count ?? 0
     end = lines?.end ?? dashedEnd
-    return null
+    return false
   }
 }
 
-function secretLinesBelow(line: string): SecretLines | null {
+/** Returns the positions of the lines in a text. */
+export function secretLines(text: string, isSecret: (name: string) => boolean): readonly Bounds[] {
+  if (!hint.test(text)) return []
+  const isPart = secretLineFinder(isSecret)
+  const found: Bounds[] = []
+  let start = 0
+  for (const line of text.split('\n')) {
+    if (isPart(line))
+      found.push({ start: start + line.length - line.trimStart().length, end: start + line.trimEnd().length })
+    start += line.length + 1
+  }
+  return found.filter((bounds) => bounds.end > bounds.start)
+}
+
+function secretLinesBelow(line: string, isSecret: (name: string) => boolean): SecretLines | null {
   if (/-----BEGIN (?:[A-Z0-9 ]{0,40}PRIVATE KEY|OpenVPN Static key)/.test(line))
     return dashedEnd.test(line) ? null : { count: longestKey, end: dashedEnd }
   // PuTTY's form of a key
@@ -43,5 +60,5 @@ function secretLinesBelow(line: string): SecretLines | null {
   if (openVpnTag.test(line)) return { count: longestKey, end: /^<\// }
   if (!line.includes('<<')) return null
   const [, name = '', word = ''] = hereDocument.exec(line) ?? []
-  return hasSecretName(name) ? { count: longestKey, end: new RegExp(`^[ \\t]*${word}[ \\t]*$`) } : null
+  return isSecret(name) ? { count: longestKey, end: new RegExp(`^[ \\t]*${word}[ \\t]*$`) } : null
 }

@@ -76,6 +76,17 @@ export interface OwnNames {
 
 export const noNames: OwnNames = { secret: [], open: [] }
 
+/** Returns an expression that finds a part of each name that may be secret, also of those the user added. */
+export function secretCandidate({ secret }: OwnNames): RegExp {
+  if (secret.length === 0) return secretStem
+  return new RegExp([secretStem.source, ...namePatterns(secret)].join('|'), 'i')
+}
+
+/** Returns the sources of regular expressions for names. */
+export function namePatterns(names: readonly string[]): string[] {
+  return names.map((name) => name.replaceAll(/[^\w]/g, '\\$&'))
+}
+
 const decided = new Map<string, boolean>()
 const mostDecided = 10_000
 

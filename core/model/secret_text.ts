@@ -1,7 +1,16 @@
 /** Masks unknown secrets by their position in a text: after a name, in a URL, an option or a header. */
 import { insertedSecrets } from './inserted_secrets.ts'
 import { namedValues } from './named_values.ts'
-import { hasSecretName, isNumberOfTokens, noNames, type OwnNames, secretStem } from './secret_names.ts'
+import { secretLines } from './secret_lines.ts'
+import {
+  hasSecretName,
+  isNumberOfTokens,
+  namePatterns,
+  noNames,
+  type OwnNames,
+  secretCandidate,
+  secretStem,
+} from './secret_names.ts'
 import type { SecretPattern, SecretPatternGroup } from './secret_pattern.ts'
 import { loginSchemes, patternsAnywhere, patternsInForeignText } from './secret_patterns.ts'
 import { mergeSpans, type Span } from './spelling.ts'
@@ -63,18 +72,18 @@ function isWordInCode(text: string, { start, end }: Span): boolean {
 
 function foreignSpans(text: string, ownNames: OwnNames): readonly Span[] {
   const keys = text.includes('PRIVATE KEY') ? [...keySpans(text, privateKey), ...keySpans(text, endOfKey)] : []
-  const names = ownNames.secret.map((one) => one.replaceAll(/[^\w]/g, '\\$&'))
-  const candidate = names.length === 0 ? secretStem : new RegExp([secretStem.source, ...names].join('|'), 'i')
+  const candidate = secretCandidate(ownNames)
   const isSecret = (name: string) => hasSecretName(name.replace(/^-+/, ''), ownNames)
   const values = candidate.test(text) ? namedValues(text, candidate, isSecret) : []
   return [
     ...keys,
+    ...secretLines(text, isSecret),
     ...patternSpans(text, patternsInForeignText, ownNames),
     ...values,
     ...(candidate.test(text)
       ? [...insertedSecrets(text, isSecret), ...tableSecrets(text, isSecret)].map((one) => withoutQuotes(text, one))
       : []),
-    ...afterOwnNames(text, names),
+    ...afterOwnNames(text, namePatterns(ownNames.secret)),
   ].filter(({ start, end }) => !isHarmless(text.slice(start, end)))
 }
 

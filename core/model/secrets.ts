@@ -1,6 +1,6 @@
 /** Keeps secret values out of everything that is printed or stored. */
 import { lineMask } from './line_mask.ts'
-import { secretLineMask } from './secret_lines.ts'
+import { secretLineFinder } from './secret_lines.ts'
 import { hasSecretName, noNames, type OwnNames } from './secret_names.ts'
 import { maskNamed, maskValues, secretsInside } from './secret_text.ts'
 import { maskCuts } from './shorten.ts'
@@ -66,7 +66,10 @@ export class Secrets {
 
   /** Returns `maskForeign` for lines that arrive one by one: a secret such as a private key has several. */
   foreignLineMask(): (line: string) => string {
-    return lineMask((text) => this.maskForeign(text))
+    return lineMask(
+      (text) => this.maskForeign(text),
+      () => this.names,
+    )
   }
 
   /** Returns the value with every string in it masked. */
@@ -114,9 +117,9 @@ function joinNames(one: OwnNames, other: OwnNames): OwnNames {
 /** Returns the lines of a secret, and the values of names in it: a tool may print only one of them. */
 function secretLines(value: string): string[] {
   if (!value.includes('\n')) return []
-  const isInKey = secretLineMask()
+  const isInKey = secretLineFinder(hasSecretName)
   const lines = value.split('\n').map((line) => line.trim())
-  return [...lines.filter((line) => isSecretLine(line, isInKey(line) !== null)), ...secretsInside(value)]
+  return [...lines.filter((line) => isSecretLine(line, isInKey(line))), ...secretsInside(value)]
 }
 
 /** Short words such as `true` or `}` would garble what is printed and hide nothing. */

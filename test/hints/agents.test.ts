@@ -12,14 +12,14 @@ import { AgentConnector } from '../../core/fleet/remote/agent_transport.ts'
 import type { SshTransport } from '../../core/fleet/remote/ssh_transport.ts'
 import { newIdentity } from '../../core/secrets/age_file.ts'
 import { TestBus } from '../support/bus.ts'
-import { freePort, needs, scratch } from '../support/machine.ts'
-import { natsServer } from '../support/nats_server.ts'
+import { needs, scratch } from '../support/machine.ts'
+import { freeBusPort, natsServer } from '../support/nats_server.ts'
 import { proveCalls } from '../support/proofs.ts'
 
 const program = natsServer() ?? ''
 
 async function prepare(directory: BusDirectory, port?: number): Promise<void> {
-  const listen = { host: '127.0.0.1', port: port ?? (await freePort()) }
+  const listen = { host: '127.0.0.1', port: port ?? (await freeBusPort()) }
   await directory.prepare({ stack: 'shop', listen, address: listen.host })
 }
 

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { freePort, needs } from '../support/machine.ts'
-import { natsServer } from '../support/nats_server.ts'
+import { needs } from '../support/machine.ts'
+import { freeBusPort, natsServer } from '../support/nats_server.ts'
 import { waitUntil } from '../support/wait_until.ts'
 import { hostNeeds, type TestHost, type TestNetwork, testNetwork } from './support/hosts.ts'
 import { Operator, outcomes } from './support/operator.ts'
@@ -118,7 +118,7 @@ async function fleetOf(t: Test): Promise<Fleet> {
       ),
     },
   })
-  const control = new Control(operator, await freePort(), network.gateway)
+  const control = new Control(operator, await freeBusPort(), network.gateway)
   t.teardown(() => control.end('SIGTERM'))
   await control.start()
   for (const host of hosts.slice(0, 2)) {

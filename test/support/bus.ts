@@ -7,8 +7,8 @@ import { BusDirectory } from '../../core/bus/bus_directory.ts'
 import { connectBus, connectControl, type NatsConnection, type Streams, streamsOf } from '../../core/bus/connection.ts'
 import { type ControlPlane, startControlPlane } from '../../core/bus/control_plane.ts'
 import { commandStream, inboxPrefix } from '../../core/bus/subjects.ts'
-import { freePort, type Owner, scratch } from './machine.ts'
-import { natsServer } from './nats_server.ts'
+import { type Owner, scratch } from './machine.ts'
+import { freeBusPort, natsServer } from './nats_server.ts'
 
 export class TestBus {
   readonly log: string[] = []
@@ -29,7 +29,7 @@ export class TestBus {
     const directory = new BusDirectory(`${at}/bus`)
     await directory.prepare({
       stack: 'shop',
-      listen: { host: '127.0.0.1', port: await freePort() },
+      listen: { host: '127.0.0.1', port: await freeBusPort() },
       address: '127.0.0.1',
     })
     const log: string[] = []

@@ -9,8 +9,8 @@ import { BusDirectory } from '../../../core/bus/bus_directory.ts'
 import { startControlPlane } from '../../../core/bus/control_plane.ts'
 import { runningServer } from '../../../core/bus/server.ts'
 import { TestBus } from '../../support/bus.ts'
-import { freePort, needs, scratch } from '../../support/machine.ts'
-import { natsServer } from '../../support/nats_server.ts'
+import { needs, scratch } from '../../support/machine.ts'
+import { freeBusPort, natsServer } from '../../support/nats_server.ts'
 
 t.test('a refused token leaves the earlier enrolment in place', async (t) => {
   if (!needs(t, ['nats-server'])) return
@@ -37,7 +37,7 @@ t.test('another control plane counts rollouts from the beginning, the same one c
 t.test('a control plane that cannot start leaves no server, and only one runs for a stack', async (t) => {
   if (!needs(t, ['nats-server'])) return
   const directory = new BusDirectory(`${scratch(t)}/bus`)
-  const port = await freePort()
+  const port = await freeBusPort()
   await directory.prepare({ stack: 'shop', listen: { host: '127.0.0.1', port }, address: '127.0.0.1' })
   const options = { directory, program: natsServer() ?? '', log: () => undefined }
   const other = createServer().listen(port + 1, '127.0.0.1')

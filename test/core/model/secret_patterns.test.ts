@@ -3,6 +3,7 @@ import t from 'tap'
 import { hasPluralSecretName, hasSecretName } from '../../../core/model/secret_names.ts'
 import { secretsInside } from '../../../core/model/secret_text.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
+import { testMasked } from '../../support/masked_samples.ts'
 
 const secret = 'Zq8vKp3wYt6n'
 
@@ -203,20 +204,7 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   SQL: ["IDENTIFIED BY '§'", "ALTER USER a PASSWORD '§'", "CREATE ROLE a LOGIN PASSWORD '§'"],
 }
 
-for (const [kind, lines] of Object.entries(samples))
-  t.test(kind, (t) => {
-    for (const line of lines) {
-      const text = line.replaceAll('§', secret)
-      const masked = new Secrets().maskForeign(text)
-      t.notMatch(masked, secret, text)
-      t.equal(masked.split('\n').length, text.split('\n').length, 'each line stays a line')
-      t.ok(
-        secretsInside(text).some((one) => one.includes(secret)),
-        `${text}: known where it stands in an attribute`,
-      )
-    }
-    t.end()
-  })
+testMasked(t, samples, secret)
 
 t.test('masks secrets in lines that arrive one by one', (t) => {
   const blocks = [

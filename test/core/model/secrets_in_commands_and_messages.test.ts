@@ -1,7 +1,7 @@
 /** Tests that unknown secrets are masked in commands, messages of programs and the files of further servers. */
 import t from 'tap'
-import { secretsInside } from '../../../core/model/secret_text.ts'
 import { Secrets } from '../../../core/model/secrets.ts'
+import { testMasked } from '../../support/masked_samples.ts'
 
 const secret = 'Zq8vKp3wYt6n'
 
@@ -156,22 +156,9 @@ const samples: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-for (const [kind, lines] of Object.entries(samples))
-  t.test(kind, (t) => {
-    for (const line of lines) {
-      const text = line.replaceAll('§', secret)
-      const masked = new Secrets().maskForeign(text)
-      t.notMatch(masked, secret, text)
-      t.equal(masked.split('\n').length, text.split('\n').length, 'each line stays a line')
-      t.ok(
-        secretsInside(text).some((one) => one.includes(secret)),
-        `${text}: known where it stands in an attribute`,
-      )
-    }
-    t.end()
-  })
+testMasked(t, samples, secret)
 
-t.test('masks a PuTTY key and a secret of Kubernetes in lines that arrive one by one', (t) => {
+t.test('masks keys, documents and tables in lines that arrive one by one', (t) => {
   const blocks = [
     'PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 2\n§\n§\nPrivate-MAC: x',
     '-----BEGIN OpenVPN Static key V1-----\n§\n§\n-----END OpenVPN Static key V1-----',
@@ -189,6 +176,16 @@ t.test('masks a PuTTY key and a secret of Kubernetes in lines that arrive one by
   const mask = new Secrets().foreignLineMask()
   const log = ['Private-Lines: 1', secret, 'step 1', 'Private-Lines: many', 'step 2']
   t.strictSame(log.map(mask), ['Private-Lines: 1', '********', 'step 1', 'Private-Lines: many', 'step 2'])
+  t.end()
+})
+
+t.test('masks the values of names that the user adds in lines that arrive one by one', (t) => {
+  for (const block of ['geheim: |\n  §\n', 'geheim <<EOF\n§\nEOF', 'name,geheim\nann,§', 'geheim = [\n  "§"\n]']) {
+    const secrets = new Secrets()
+    secrets.useNames({ secret: ['geheim'], open: [] })
+    const lines = block.replaceAll('§', secret).split('\n').map(secrets.foreignLineMask())
+    t.notMatch(lines.join('\n'), secret, block)
+  }
   t.end()
 })
 
